@@ -1,0 +1,64 @@
+"""mobilenet_lab: exact parameters, MACs and receptive fields of lightweight CNNs, explained.
+
+    import mobilenet_lab as lab
+    lab.summary("mobilenet_v2", width=0.5)      # a table that prints itself
+    lab.trace("mobilenet_v2").layers            # the network over shapes
+    lab.build("mobilenet_v2")                   # the same network as an nn.Module (torch)
+    lab.verify("mobilenet_v2").ok               # each row against fvcore and torchinfo (torch)
+
+Importing this imports nothing heavy; each name loads its room when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mobilenet_lab.analysis import analyse as analyse
+    from mobilenet_lab.errors import LabError as LabError
+    from mobilenet_lab.net import Net as Net
+    from mobilenet_lab.receptive_field import receptive_fields as receptive_fields
+    from mobilenet_lab.registry import build as build
+    from mobilenet_lab.registry import published as published
+    from mobilenet_lab.registry import trace as trace
+    from mobilenet_lab.trace import Trace as Trace
+    from mobilenet_lab.verbs.compare import compare as compare
+    from mobilenet_lab.verbs.convolution import conv as conv
+    from mobilenet_lab.verbs.explain import explain as explain
+    from mobilenet_lab.verbs.field import field as field
+    from mobilenet_lab.verbs.listing import list_networks as list
+    from mobilenet_lab.verbs.summary import summary as summary
+    from mobilenet_lab.verify import verify as verify
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "LabError": "errors.LabError",
+    "Net": "net.Net",
+    "Trace": "trace.Trace",
+    "analyse": "analysis.analyse",
+    "build": "registry.build",
+    "compare": "verbs.compare.compare",
+    "conv": "verbs.convolution.conv",
+    "explain": "verbs.explain.explain",
+    "field": "verbs.field.field",
+    "list": "verbs.listing.list_networks",
+    "published": "registry.published",
+    "receptive_fields": "receptive_field.receptive_fields",
+    "summary": "verbs.summary.summary",
+    "trace": "registry.trace",
+    "verify": "verify.verify",
+}
+"""Public name -> where it lives."""
+
+__all__ = [*_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOME[name].rpartition(".")
+    return getattr(import_module(f"{__name__}.{module}"), attribute)
+
+
+def __dir__() -> "list[str]":  # type: ignore[valid-type]
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,88 @@
+"""MobileNetV2: inverted residuals with linear bottlenecks.
+
+Idea: ReLU loses information in few channels and keeps it in many. So a block widens first (1x1,
+t times as wide), filters where it is wide (3x3 depthwise), and projects back to a thin output
+without an activation. The residual joins the thin ends, which is also what has to stay in memory.
+
+Deviations from the paper: the block with t = 1 has no expansion convolution (it would add
+12,845,056 MACs); Table 2 does not say so, every implementation agrees. The text speaks of 19
+bottlenecks, Table 2 has 17. The last convolution keeps its 1280 channels below width 1. The table
+of arXiv's first version misprints the 64-channel row (28x28, stride 1).
+"""
+
+from typing import NamedTuple
+
+from mobilenet_lab.blocks import classifier
+from mobilenet_lab.channels import make_divisible
+from mobilenet_lab.net import Net
+from mobilenet_lab.published import Paper
+from mobilenet_lab.trace import Feature, Pair, Trace
+
+PAPER = Paper(
+    "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
+    "Sandler et al.",
+    2018,
+    "arXiv 1801.04381",
+)
+
+
+class Row(NamedTuple):
+    """A row of Table 2: n blocks of one width; the first of them takes the stride."""
+
+    t: int
+    """expansion factor"""
+    c: int
+    """output channels"""
+    n: int
+    """repeats"""
+    s: int
+    """stride"""
+    tap: str = ""
+
+
+STEM = 32
+TABLE_2 = (
+    #   t   c  n  s
+    Row(1, 16, 1, 1, "C1"),
+    Row(6, 24, 2, 2, "C2"),
+    Row(6, 32, 3, 2, "C3"),
+    Row(6, 64, 4, 2),
+    Row(6, 96, 3, 1, "C4"),
+    Row(6, 160, 3, 2),
+    Row(6, 320, 1, 1, "C5"),
+)
+HEAD = 1280
+DROPOUT = 0.2
+
+
+def inverted_residual(net: Net, x: Feature, t: int, c: int, stride: int) -> Feature:
+    """1x1 expansion (unless t = 1), 3x3 depthwise, linear 1x1 projection (Table 1, Figure 4)."""
+    h = x
+    if t != 1:
+        h = net.conv(h, x.channels * t, 1, act="relu6", name="expand")
+    h = net.conv(h, h.channels, 3, stride, groups=h.channels, act="relu6", name="depthwise")
+    h = net.conv(h, c, 1, act=None, name="project")
+    return net.add(x, h) if stride == 1 and x.channels == c else h
+
+
+def trace(
+    width: float = 1.0, resolution: int | Pair = 224, classes: int = 1000, in_channels: int = 3
+) -> Trace:
+    """The network over shapes: in_channels x H x W in, `classes` scores out."""
+    net = Net()
+    x = net.input(in_channels, resolution)
+    x = net.conv(x, make_divisible(STEM * width), 3, stride=2, act="relu6", name="stem")
+    for number, row in enumerate(TABLE_2, start=1):
+        with net.stage(f"stage{number}"):
+            for i in range(row.n):
+                with net.block(str(i)):
+                    stride = row.s if i == 0 else 1
+                    x = inverted_residual(net, x, row.t, make_divisible(row.c * width), stride)
+        if row.tap:
+            net.tap(row.tap, x)
+    x = net.conv(x, make_divisible(HEAD * max(width, 1.0)), 1, act="relu6", name="head")
+    x = classifier(net, x, classes, DROPOUT)
+    return net.trace(x)
+
+
+PUBLISHED = ()

@@ -1,0 +1,51 @@
+"""The leaves as nn.Modules, named as `trace.Net` and `blocks` name them."""
+
+from collections import OrderedDict
+
+from torch import nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+}
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution without bias, batch norm and (unless None) an activation.
+
+    Maps N x c_in x H x W to N x c_out x H' x W'; the padding keeps the size at stride 1.
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int = 3,
+        stride: int = 1,
+        groups: int = 1,
+        act: str | None = "relu",
+    ) -> None:
+        parts: OrderedDict[str, nn.Module] = OrderedDict()
+        parts["conv"] = nn.Conv2d(
+            c_in, c_out, kernel, stride, padding=(kernel - 1) // 2, groups=groups, bias=False
+        )
+        parts["norm"] = nn.BatchNorm2d(c_out)
+        if act is not None:
+            parts["act"] = ACTIVATIONS[act]()
+        super().__init__(parts)
+
+
+class Classifier(nn.Sequential):
+    """Global average pooling, dropout where its rate is not zero, and one linear layer.
+
+    Maps N x c_in x H x W to N x classes.
+    """
+
+    def __init__(self, c_in: int, classes: int, dropout: float = 0.0) -> None:
+        parts: OrderedDict[str, nn.Module] = OrderedDict()
+        parts["pool"] = nn.AdaptiveAvgPool2d(1)
+        parts["flatten"] = nn.Flatten()
+        if dropout:
+            parts["dropout"] = nn.Dropout(dropout)
+        parts["linear"] = nn.Linear(c_in, classes)
+        super().__init__(parts)

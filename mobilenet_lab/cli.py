@@ -1,0 +1,353 @@
+"""The command line: each verb reads its options, asks the verb of the same name and prints.
+
+Nothing heavy is imported before a verb needs it; `verify` alone imports torch.
+Exit codes: 0 fine, 1 a verification failed, 2 wrong use.
+"""
+
+import codecs
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mobilenet_lab import __version__
+from mobilenet_lab.errors import LabError
+
+if TYPE_CHECKING:
+    from mobilenet_lab.reports.table import Table
+
+
+class Verbs(TyperGroup):
+    """The verbs, with the lab's own errors told in one sentence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LabError as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=Verbs,
+    help="Exact parameters, MACs and receptive fields of lightweight CNNs, explained.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """How an answer is written."""
+
+    table = "table"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
+    latex = "latex"
+    html = "html"
+
+
+class Level(StrEnum):
+    """What one row of a summary stands for."""
+
+    stage = "stage"
+    block = "block"
+    layer = "layer"
+    role = "role"
+
+
+class Dtype(StrEnum):
+    """The type whose bytes memory is counted in."""
+
+    float64 = "float64"
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+    int8 = "int8"
+
+
+SUFFIXES = {
+    ".txt": Format.table,
+    ".md": Format.markdown,
+    ".csv": Format.csv,
+    ".json": Format.json,
+    ".tex": Format.latex,
+    ".html": Format.html,
+}
+
+
+def complete_network(incomplete: str) -> list[str]:
+    """Network names for the shell."""
+    from mobilenet_lab.registry import NETWORKS
+
+    return [name for name in NETWORKS if name.startswith(incomplete)]
+
+
+def complete_columns(incomplete: str) -> list[str]:
+    """Column keys for the shell, after the last comma."""
+    from mobilenet_lab.verbs.summary import COLUMN_KEYS
+
+    done, comma, last = incomplete.rpartition(",")
+    return [f"{done}{comma}{key}" for key in COLUMN_KEYS if key.startswith(last)]
+
+
+Name = Annotated[str, typer.Argument(help="A network's name.", autocompletion=complete_network)]
+Names = Annotated[
+    list[str], typer.Argument(help="Two names or more.", autocompletion=complete_network)
+]
+Width = Annotated[float | None, typer.Option(help="Width multiplier.")]
+Resolution = Annotated[str | None, typer.Option(help="Side or HxW, in pixels.")]
+Classes = Annotated[int | None, typer.Option(help="Number of classes.")]
+InChannels = Annotated[int | None, typer.Option(help="Channels of the input.")]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", "-f", help="Default: by the suffix of --output, else table."),
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")]
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Exact parameters, MACs and receptive fields of lightweight CNNs, explained."""
+    if version:
+        typer.echo(f"mobilenet-lab {__version__}")
+        raise typer.Exit
+
+
+@app.command("list")
+def list_(format: FormatOption = None, output: Output = None, force: Force = False) -> None:
+    """All networks: name, paper, year, input, parameters, MACs."""
+    from mobilenet_lab.verbs.listing import list_networks
+
+    answer(list_networks(), format, output, force)
+
+
+@app.command()
+def summary(
+    name: Name,
+    width: Width = None,
+    resolution: Resolution = None,
+    classes: Classes = None,
+    in_channels: InChannels = None,
+    level: Annotated[Level, typer.Option(help="What one row stands for.")] = Level.stage,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Keys with commas between: name,op,stage,block,role,input,output,params,macs,"
+            "share,flops,activations,memory,live,intensity,field.",
+            autocompletion=complete_columns,
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(help="Column to sort by; numbers fall.", autocompletion=complete_columns),
+    ] = None,
+    dtype: Annotated[Dtype, typer.Option(help="Type that memory is counted in.")] = Dtype.float32,
+    format: FormatOption = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """Parameters, MACs, memory and receptive field by stage, block, layer or role."""
+    from mobilenet_lab.verbs.summary import summary as ask
+
+    keys = None if columns is None else [key.strip() for key in columns.split(",") if key.strip()]
+    options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
+    table = ask(name, level=level.value, columns=keys, sort=sort, dtype=dtype.value, **options)
+    answer(table, format, output, force)
+
+
+@app.command()
+def explain(
+    name: Name,
+    layer: Annotated[str, typer.Argument(help="A layer's name, or the path of a block or stage.")],
+    width: Width = None,
+    resolution: Resolution = None,
+    classes: Classes = None,
+    in_channels: InChannels = None,
+    dtype: Annotated[Dtype, typer.Option(help="Type that memory is counted in.")] = Dtype.float32,
+    format: FormatOption = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """A layer's numbers as formulas: with symbols, with numbers, and the result."""
+    from mobilenet_lab.verbs.explain import explain as ask
+
+    options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
+    answer(ask(name, layer, dtype=dtype.value, **options), format, output, force)
+
+
+@app.command()
+def field(
+    name: Name,
+    width: Width = None,
+    resolution: Resolution = None,
+    classes: Classes = None,
+    in_channels: InChannels = None,
+    all_layers: Annotated[
+        bool, typer.Option("--all", help="Show layers that change nothing, too.")
+    ] = False,
+    format: FormatOption = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """Receptive field, jump and start of each layer, and what sees the whole image."""
+    from mobilenet_lab.verbs.field import field as ask
+
+    options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
+    answer(ask(name, all_layers=all_layers, **options), format, output, force)
+
+
+@app.command()
+def compare(
+    names: Names,
+    width: Annotated[
+        list[float] | None, typer.Option(help="Width multiplier: one for all, or one for each.")
+    ] = None,
+    resolution: Annotated[
+        list[str] | None, typer.Option(help="Side or HxW: one for all, or one for each.")
+    ] = None,
+    classes: Annotated[
+        list[int] | None, typer.Option(help="Number of classes: one for all, or one for each.")
+    ] = None,
+    in_channels: Annotated[
+        list[int] | None, typer.Option(help="Input channels: one for all, or one for each.")
+    ] = None,
+    format: FormatOption = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """Networks side by side, aligned by stage, with ratios to the first.
+
+    To compare one network with itself, name it twice: mobilenet_v2 mobilenet_v2 --width 1
+    --width 0.5.
+    """
+    from mobilenet_lab.verbs.compare import compare as ask
+
+    options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
+    answer(ask(*names, **options), format, output, force)
+
+
+@app.command()
+def conv(
+    c_in: Annotated[int, typer.Option("--in", help="Input channels.")],
+    c_out: Annotated[int, typer.Option("--out", help="Output channels.")],
+    kernel: Annotated[str, typer.Option(help="Side or HxW.")] = "3",
+    size: Annotated[str, typer.Option(help="The input's side or HxW.")] = "56",
+    stride: Annotated[str, typer.Option(help="One number or HxW.")] = "1",
+    padding: Annotated[
+        str, typer.Option(help='Pixels, HxW, or "same": ceil(size / stride) comes out.')
+    ] = "same",
+    dilation: Annotated[str, typer.Option(help="One number or HxW.")] = "1",
+    groups: Annotated[
+        list[int] | None, typer.Option(help="Groups of a grouped one; may be repeated.")
+    ] = None,
+    bias: Annotated[bool, typer.Option(help="Count a bias.")] = False,
+    format: FormatOption = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """Standard, grouped and depthwise-separable convolution side by side, with formulas."""
+    from mobilenet_lab.verbs.convolution import conv as ask
+
+    table = ask(
+        c_in,
+        c_out,
+        pair("--kernel", kernel),
+        pair("--size", size),
+        stride=pair("--stride", stride),
+        padding="same" if padding == "same" else pair("--padding", padding),
+        dilation=pair("--dilation", dilation),
+        groups=tuple(groups or ()),
+        bias=bias,
+    )
+    answer(table, format, output, force)
+
+
+@app.command()
+def verify(
+    name: Name,
+    width: Width = None,
+    resolution: Resolution = None,
+    classes: Classes = None,
+    in_channels: InChannels = None,
+    all_layers: Annotated[bool, typer.Option("--all", help="Show equal layers, too.")] = False,
+    format: FormatOption = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """Each row against fvcore and torchinfo on the PyTorch twin; exit code 1 if one differs."""
+    from mobilenet_lab.verify import verify as ask
+
+    options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
+    verification = ask(name, all_layers=all_layers, **options)
+    answer(verification, format, output, force)
+    if not verification.ok:
+        raise typer.Exit(1)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def pair(option: str, text: str) -> tuple[int, int]:
+    """(vertical, horizontal) from "3" or "3x5"."""
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
+        raise LabError(f"{option} is a whole number or HxW, not {text!r}")
+    return int(sides[0]), int(sides[-1])
+
+
+def answer(table: "Table", format: Format | None, output: Path | None, force: bool) -> None:
+    """Prints `table`, or writes it to a file."""
+    if output is not None:
+        format = format or SUFFIXES.get(output.suffix.lower(), Format.table)
+        write_file(output, table.to(format.value), force)
+        return
+    if sys.stdout.encoding.lower().replace("-", "") != "utf8":
+        codecs.register_error("plain", _plain_letters)
+        sys.stdout.reconfigure(errors="plain")  # type: ignore[union-attr]
+    if format in (None, Format.table) and sys.stdout.isatty():
+        from rich.console import Console
+
+        Console(highlight=False).print(table)
+    else:
+        sys.stdout.write(table.to((format or Format.table).value))
+
+
+def write_file(path: Path, text: str, force: bool) -> None:
+    """Writes the whole of `text` or nothing; an existing file is replaced only with `force`.
+
+    Raises:
+        LabError: the file exists, or cannot be written.
+    """
+    if path.exists() and not force:
+        raise LabError(f"{path} exists already; --force replaces it")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise LabError(f"cannot write {path}: {error.strerror}") from None
+
+
+PLAIN = {"×": "x", "·": "-", "–": "-", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")"}
+
+
+def _plain_letters(error: UnicodeError) -> tuple[str, int]:
+    """Stand-ins for what a terminal without Unicode cannot show."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end]
+    return "".join(PLAIN.get(letter, " ") for letter in text), error.end

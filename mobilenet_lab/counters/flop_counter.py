@@ -1,0 +1,12 @@
+"""torch.utils.flop_counter's FlopCounterMode."""
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def count(module: nn.Module, image: torch.Tensor) -> int:
+    """FLOPs of one forward pass on `image` (N x C x H x W), 2 per multiply-accumulate."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(image)
+    return counter.get_total_flops()

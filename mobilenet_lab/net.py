@@ -1,0 +1,432 @@
+"""The tape on which a network is played once, over shapes.
+
+Each method of `Net` takes features, checks that the operation fits them, records one `Layer` and
+returns the feature that comes out. Nothing is computed but shapes.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from mobilenet_lab.errors import LabError, ShapeError, UnknownNameError, VanishedError
+from mobilenet_lab.formulas import output_size, same_padding
+from mobilenet_lab.trace import ACTIVATIONS, Feature, Layer, Op, Pair, Shape, Trace
+
+PaddingSpec: TypeAlias = int | Pair | Literal["same"] | None
+"""Both axes, (vertical, horizontal), "same" (TensorFlow's rule) or None for k // 2 of an odd k."""
+UPSAMPLE_MODES = ("nearest", "bilinear")
+
+
+class Net:
+    """A tape that records a forward pass over shapes.
+
+    A layer's name is the path of the scopes open around it. `stage` and `block` open a scope and
+    also say to which stage and block its layers belong; outside any, the outermost scope is both.
+    A layer's role is that of the outermost scope that has one: `stage` and `block` have one only
+    if told, every other scope is its own (`expand`, `depthwise`, `project` ...).
+    """
+
+    def __init__(self) -> None:
+        self._layers: list[Layer] = []
+        self._names: set[str] = set()
+        self._taps: dict[str, int] = {}
+        self._open = _Scope("", "", "", "")
+
+    # Scopes
+
+    @contextmanager
+    def _inside(self, scope: "_Scope") -> Iterator[None]:
+        outer, self._open = self._open, scope
+        try:
+            yield
+        finally:
+            self._open = outer
+
+    def stage(self, name: str, role: str = "") -> AbstractContextManager[None]:
+        """Layers recorded inside belong to stage `name`."""
+        return self._inside(_Scope(f"{name}.", name, name, role))
+
+    def block(self, name: str, role: str = "") -> AbstractContextManager[None]:
+        """Layers recorded inside belong to one block of the open stage."""
+        prefix, stage, _, outer_role = self._open
+        path = prefix + name
+        return self._inside(_Scope(f"{path}.", stage or path, path, outer_role or role))
+
+    def scope(self, name: str, role: str = "") -> AbstractContextManager[None]:
+        """Layers recorded inside are parts of one leaf module, whose name is their role."""
+        prefix, stage, block, outer_role = self._open
+        path = prefix + name
+        scope = _Scope(f"{path}.", stage or path, block or path, outer_role or role or name)
+        return self._inside(scope)
+
+    # Input and outputs
+
+    def input(self, channels: int, resolution: int | Pair, name: str = "input") -> Feature:
+        """The image that the network is given; `resolution` is its side or (height, width).
+
+        Raises:
+            ShapeError: one of the three is not a whole number from 1.
+        """
+        shape = (channels, *_pair(resolution))
+        if len(shape) != 3 or not all(map(_is_count, shape)):
+            raise ShapeError(
+                f"an image's channels, height and width are whole numbers from 1, not {shape}"
+            )
+        return self._record("input", name, (), shape)
+
+    def tap(self, name: str, x: Feature) -> Feature:
+        """Gives `x` a name that heads can ask for (C1 ... C5)."""
+        self._taps[name] = x.layer
+        return x
+
+    def trace(self, *outputs: Feature) -> Trace:
+        """The finished record; `outputs` are the network's answers, in order."""
+        return Trace(tuple(self._layers), tuple(x.layer for x in outputs), dict(self._taps))
+
+    # Operations with weights
+
+    def conv(
+        self,
+        x: Feature,
+        channels: int,
+        kernel: int | Pair = 3,
+        stride: int | Pair = 1,
+        *,
+        padding: PaddingSpec = None,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        act: str | None = "relu",
+        eps: float = 1e-5,
+        name: str = "conv",
+        role: str = "",
+    ) -> Feature:
+        """The field's usual leaf: convolution without bias, batch norm and (unless None) `act`."""
+        with self.scope(name, role):
+            x = self.conv2d(
+                x, channels, kernel, stride, padding=padding, dilation=dilation, groups=groups
+            )
+            x = self.batch_norm(x, eps)
+            return self.act(x, act) if act else x
+
+    def conv2d(
+        self,
+        x: Feature,
+        channels: int,
+        kernel: int | Pair,
+        stride: int | Pair = 1,
+        *,
+        padding: PaddingSpec = None,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        bias: bool = False,
+        name: str = "conv",
+    ) -> Feature:
+        """A convolution alone, to `channels` channels.
+
+        Raises:
+            ShapeError: `x` is no map, or the groups do not divide both channel counts.
+            VanishedError: no pixel is left.
+        """
+        self._check_map(x, name)
+        for what, count in (("channels", channels), ("groups", groups)):
+            if not _is_count(count):
+                raise ShapeError(
+                    f"{self._at(name)}: {what} must be a whole number from 1, not {count}"
+                )
+        if x.channels % groups or channels % groups:
+            raise ShapeError(
+                f"{self._at(name)}: {groups} groups do not divide {x.channels} input "
+                f"and {channels} output channels"
+            )
+        window = self._window(x, name, kernel, stride, padding, dilation)
+        shape = (channels, *self._sizes(x, name, window))
+        return self._record("conv2d", name, (x,), shape, **window, groups=groups, bias=bias)
+
+    def linear(self, x: Feature, features: int, bias: bool = True, name: str = "linear") -> Feature:
+        """A fully connected layer on a vector.
+
+        Raises:
+            ShapeError: `x` is a map (flatten it first).
+        """
+        if len(x.shape) != 1:
+            raise ShapeError(
+                f"{self._at(name)}: a linear layer takes a vector, not {_text(x.shape)}"
+            )
+        if not _is_count(features):
+            raise ShapeError(
+                f"{self._at(name)}: features must be a whole number from 1, not {features}"
+            )
+        return self._record("linear", name, (x,), (features,), bias=bias)
+
+    def batch_norm(self, x: Feature, eps: float = 1e-5, name: str = "norm") -> Feature:
+        """Batch normalisation over the channels, with scale and shift."""
+        return self._record("batch_norm", name, (x,), x.shape, eps=eps)
+
+    # Operations without weights
+
+    def act(self, x: Feature, kind: str, name: str = "act") -> Feature:
+        """An activation, by its usual name (`ACTIVATIONS`)."""
+        if kind not in ACTIVATIONS:
+            raise UnknownNameError("activation", kind, ACTIVATIONS)
+        return self._record(kind, name, (x,), x.shape)
+
+    def local_response_norm(
+        self,
+        x: Feature,
+        size: int = 5,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 1.0,
+        name: str = "lrn",
+    ) -> Feature:
+        """Normalisation by neighbouring channels (AlexNet, section 3.3)."""
+        self._check_map(x, name)
+        return self._record("local_response_norm", name, (x,), x.shape, lrn=(size, alpha, beta, k))
+
+    def max_pool(
+        self,
+        x: Feature,
+        kernel: int | Pair,
+        stride: int | Pair | None = None,
+        padding: PaddingSpec = 0,
+        dilation: int | Pair = 1,
+        ceil_mode: bool = False,
+        name: str = "pool",
+    ) -> Feature:
+        """The largest value of each window; the stride is the kernel unless given."""
+        window = self._pool_window(x, name, kernel, stride, padding, dilation)
+        shape = (x.channels, *self._sizes(x, name, window, ceil_mode))
+        return self._record("max_pool", name, (x,), shape, **window, ceil_mode=ceil_mode)
+
+    def avg_pool(
+        self,
+        x: Feature,
+        kernel: int | Pair,
+        stride: int | Pair | None = None,
+        padding: PaddingSpec = 0,
+        ceil_mode: bool = False,
+        include_pad: bool = True,
+        name: str = "pool",
+    ) -> Feature:
+        """The mean of each window; the stride is the kernel unless given."""
+        window = self._pool_window(x, name, kernel, stride, padding, 1)
+        shape = (x.channels, *self._sizes(x, name, window, ceil_mode))
+        return self._record(
+            "avg_pool", name, (x,), shape, **window, ceil_mode=ceil_mode, include_pad=include_pad
+        )
+
+    def adaptive_avg_pool(self, x: Feature, size: int | Pair = 1, name: str = "pool") -> Feature:
+        """Means over as many windows as `size` asks for; 1 is global average pooling."""
+        self._check_map(x, name)
+        return self._record("adaptive_avg_pool", name, (x,), (x.channels, *_pair(size)))
+
+    def adaptive_max_pool(self, x: Feature, size: int | Pair = 1, name: str = "pool") -> Feature:
+        """Largest values over as many windows as `size` asks for; 1 is global max pooling."""
+        self._check_map(x, name)
+        return self._record("adaptive_max_pool", name, (x,), (x.channels, *_pair(size)))
+
+    def upsample(
+        self,
+        x: Feature,
+        scale: int | Pair | None = None,
+        *,
+        size: Pair | None = None,
+        mode: str = "nearest",
+        name: str = "upsample",
+    ) -> Feature:
+        """A larger map, by a whole `scale` or to a given `size` (height, width)."""
+        self._check_map(x, name)
+        if mode not in UPSAMPLE_MODES:
+            raise UnknownNameError("upsampling mode", mode, UPSAMPLE_MODES)
+        if (scale is None) == (size is None):
+            raise ShapeError(f"{self._at(name)}: give a scale or a size")
+        if size is None:
+            vertical, horizontal = _pair(scale or 1)
+            size = (x.height * vertical, x.width * horizontal)
+        return self._record("upsample", name, (x,), (x.channels, *size), mode=mode)
+
+    def flatten(self, x: Feature, name: str = "flatten") -> Feature:
+        """The same values as one vector."""
+        features = 1
+        for extent in x.shape:
+            features *= extent
+        return self._record("flatten", name, (x,), (features,))
+
+    def dropout(self, x: Feature, rate: float = 0.5, name: str = "dropout") -> Feature:
+        """Random zeros while training, nothing at all afterwards."""
+        return self._record("dropout", name, (x,), x.shape, rate=rate)
+
+    # Operations on several features
+
+    def add(self, *features: Feature, name: str = "add") -> Feature:
+        """The sum of features of one shape.
+
+        Raises:
+            ShapeError: the shapes differ.
+        """
+        first = features[0]
+        for other in features[1:]:
+            if other.shape != first.shape:
+                raise ShapeError(
+                    f"{self._at(name)}: cannot add {_text(other.shape)} to {_text(first.shape)}"
+                )
+        return self._record("add", name, features, first.shape)
+
+    def mul(self, x: Feature, gate: Feature, name: str = "mul") -> Feature:
+        """`x` times `gate`, which has its shape or one value per channel.
+
+        Raises:
+            ShapeError: neither is so.
+        """
+        if gate.shape not in (x.shape, (x.shape[0], 1, 1)):
+            raise ShapeError(
+                f"{self._at(name)}: a gate of {_text(gate.shape)} does not fit {_text(x.shape)}"
+            )
+        return self._record("mul", name, (x, gate), x.shape)
+
+    def concat(self, *features: Feature, name: str = "concat") -> Feature:
+        """Features one after another along the channels.
+
+        Raises:
+            ShapeError: their heights or widths differ.
+        """
+        first = features[0]
+        for other in features[1:]:
+            if other.shape[1:] != first.shape[1:]:
+                raise ShapeError(
+                    f"{self._at(name)}: cannot concatenate {_text(first.shape)} "
+                    f"and {_text(other.shape)}, whose height or width differs"
+                )
+        channels = sum(x.channels for x in features)
+        return self._record("concat", name, features, (channels, *first.shape[1:]))
+
+    def split(self, x: Feature, sizes: Sequence[int], name: str = "split") -> list[Feature]:
+        """Consecutive groups of channels; one layer for each part (`split.0`, `split.1` ...).
+
+        Raises:
+            ShapeError: the parts do not add up to the channels.
+        """
+        if sum(sizes) != x.channels or not all(_is_count(part) for part in sizes):
+            raise ShapeError(f"{self._at(name)}: {x.channels} channels do not split into {sizes}")
+        parts, start = [], 0
+        for index, part in enumerate(sizes):
+            shape = (part, *x.shape[1:])
+            parts.append(self._record("split", f"{name}.{index}", (x,), shape, start=start))
+            start += part
+        return parts
+
+    # The record
+
+    def _record(
+        self, op: Op, name: str, features: Sequence[Feature], shape: Shape, **details: Any
+    ) -> Feature:
+        prefix, stage, block, role = self._open
+        path = prefix + name
+        if path in self._names:
+            raise LabError(f"two layers are called {path!r}")
+        self._names.add(path)
+        layers = self._layers
+        layers.append(
+            Layer(
+                path,
+                op,
+                tuple([x.layer for x in features]),
+                tuple([x.shape for x in features]),
+                shape,
+                stage or path,
+                block or path,
+                role or name,
+                **details,
+            )
+        )
+        return Feature(len(layers) - 1, shape)
+
+    def _at(self, name: str) -> str:
+        return self._open.prefix + name
+
+    def _check_map(self, x: Feature, name: str) -> None:
+        if len(x.shape) != 3:
+            raise ShapeError(f"{self._at(name)}: needs a map, not a vector of {x.shape[0]}")
+
+    def _window(
+        self,
+        x: Feature,
+        name: str,
+        kernel: int | Pair,
+        stride: int | Pair,
+        padding: PaddingSpec,
+        dilation: int | Pair,
+    ) -> dict[str, Any]:
+        """Kernel, stride, padding and dilation as pairs, with the padding worked out."""
+        kernel, stride, dilation = _pair(kernel), _pair(stride), _pair(dilation)
+        for what, pair in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
+            if not all(_is_count(extent) for extent in pair):
+                raise ShapeError(
+                    f"{self._at(name)}: {what} must be whole numbers from 1, not {pair}"
+                )
+        if padding is None:
+            sides = tuple((d * (k - 1) // 2,) * 2 for k, d in zip(kernel, dilation, strict=True))
+        elif padding == "same":
+            sides = tuple(map(same_padding, x.shape[1:], kernel, stride, dilation))
+        elif isinstance(padding, str):
+            raise ShapeError(
+                f'{self._at(name)}: padding is a number, a pair or "same", not {padding!r}'
+            )
+        else:
+            sides = tuple((p, p) for p in _pair(padding))
+            if not all(isinstance(p, int) and p >= 0 for p, _ in sides):
+                raise ShapeError(f"{self._at(name)}: padding cannot be negative, got {padding}")
+        return {"kernel": kernel, "stride": stride, "padding": sides, "dilation": dilation}
+
+    def _pool_window(
+        self,
+        x: Feature,
+        name: str,
+        kernel: int | Pair,
+        stride: int | Pair | None,
+        padding: PaddingSpec,
+        dilation: int | Pair,
+    ) -> dict[str, Any]:
+        self._check_map(x, name)
+        return self._window(
+            x, name, kernel, kernel if stride is None else stride, padding, dilation
+        )
+
+    def _sizes(
+        self, x: Feature, name: str, window: dict[str, Any], ceil_mode: bool = False
+    ) -> Pair:
+        """Height and width that come out of a window's walk over `x`."""
+        axes = zip(
+            x.shape[1:],
+            window["kernel"],
+            window["stride"],
+            window["padding"],
+            window["dilation"],
+            strict=True,
+        )
+        height, width = (output_size(*axis, ceil_mode) for axis in axes)
+        if height < 1 or width < 1:
+            raise VanishedError(
+                f"{self._at(name)}: nothing is left of {_text(x.shape)} "
+                f"under a kernel of {_text(window['kernel'])}"
+            )
+        return height, width
+
+
+class _Scope(NamedTuple):
+    prefix: str
+    stage: str
+    block: str
+    role: str
+
+
+def _pair(value: int | Pair) -> Pair:
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _text(shape: Shape) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,201 @@
+"""Every network by name: which file describes it, and with which arguments.
+
+Looking a name up imports one module; building it imports its twin (and so torch).
+"""
+
+import inspect
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mobilenet_lab.errors import LabError, MissingPackageError, UnknownNameError, VanishedError
+from mobilenet_lab.published import Paper, Published
+from mobilenet_lab.trace import Pair, Trace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Entry(NamedTuple):
+    """A file of `architectures`, and the arguments that make it this network."""
+
+    module: str
+    options: Mapping[str, Any] = {}
+
+
+NETWORKS: dict[str, Entry] = {
+    "mobilenet_v1": Entry("mobilenet_v1"),
+    "mobilenet_v1_full_conv": Entry("mobilenet_v1", {"separable_blocks": False}),
+    "mobilenet_v2": Entry("mobilenet_v2"),
+}
+LARGEST = 4096
+"""The side up to which a smallest working resolution is looked for, in pixels."""
+
+
+def architecture(name: str) -> ModuleType:
+    """The module that describes network `name`: its table, trace, paper and published numbers.
+
+    Raises:
+        UnknownNameError: no network is called so; the message offers near names.
+    """
+    return import_module(f"mobilenet_lab.architectures.{_entry(name).module}")
+
+
+def paper(name: str) -> Paper:
+    """Where network `name` comes from."""
+    found: Paper = architecture(name).PAPER
+    return found
+
+
+def published(name: str) -> tuple[Published, ...]:
+    """What has been printed about network `name` as it is registered."""
+    fixed = _entry(name).options
+    rows: tuple[Published, ...] = architecture(name).PUBLISHED
+    return tuple(row for row in rows if fixed == {k: row.settings.get(k) for k in fixed})
+
+
+def trace(name: str, **options: Any) -> Trace:
+    """Network `name` over shapes; options are width, resolution, classes, in_channels ...
+
+    `resolution` is a side, (height, width) or "HxW"; what is not given is the architecture's.
+
+    Raises:
+        UnknownNameError: no such network, or no such option.
+        LabError: an option's value is of no use.
+        VanishedError: the resolution is too small; the message names the smallest that works.
+    """
+    make = architecture(name).trace
+    settings = _settings(name, make, options)
+    try:
+        made: Trace = make(**settings)
+    except VanishedError as error:
+        raise VanishedError(f"{name}: {error}{_smallest(make, settings)}") from None
+    shown = {key: settings[key] for key in CHECKS if key in settings} | options
+    shown["resolution"] = made.input_shape[1:]
+    return replace(made, name=name, settings=shown)
+
+
+def build(name: str, **options: Any) -> "nn.Module":
+    """Network `name` as a freshly initialised nn.Module in training mode.
+
+    Options are those of `trace` without the resolution, which the module takes as it comes.
+
+    Raises:
+        UnknownNameError: no such network, or no such option.
+        LabError: an option's value is of no use.
+        MissingPackageError: torch is not installed.
+    """
+    entry = _entry(name)
+    try:
+        make = import_module(f"mobilenet_lab.architectures.{entry.module}_torch").build
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingPackageError("torch", "torch", "building a network") from None
+    built: nn.Module = make(**_settings(name, make, options))
+    return built
+
+
+def parse_resolution(text: str) -> Pair:
+    """(height, width) from "224" or "192x256".
+
+    Raises:
+        LabError: it is neither.
+    """
+    sides = text.lower().replace("×", "x").split("x")
+    try:
+        height, width = (int(side) for side in (sides * 2 if len(sides) == 1 else sides))
+    except ValueError:
+        raise LabError(
+            f"a resolution is a side like 224 or HxW like 192x256, not {text!r}"
+        ) from None
+    return height, width
+
+
+def _entry(name: str) -> Entry:
+    if name not in NETWORKS:
+        raise UnknownNameError("network", name, NETWORKS, "`mobilenet-lab list` shows them all")
+    return NETWORKS[name]
+
+
+def _settings(name: str, make: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments to call `make` with: its defaults, the options given, the entry's own."""
+    fixed = _entry(name).options
+    known = inspect.signature(make).parameters
+    settings = {key: parameter.default for key, parameter in known.items()}
+    for key, value in given.items():
+        if key not in known or key in fixed:
+            free = [option for option in known if option not in fixed]
+            raise UnknownNameError(f"option of {name}", key, free)
+        settings[key] = CHECKS.get(key, _as_given)(key, value)
+    return settings | dict(fixed)
+
+
+def _as_given(what: str, value: Any) -> Any:
+    return value
+
+
+def _positive(what: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not (math.isfinite(number) and number > 0):
+        raise LabError(f"{what} must be a positive number, not {value}")
+    return number
+
+
+def _count(what: str, value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if isinstance(value, bool) or number < 1:
+        raise LabError(f"{what} must be a whole number from 1, not {value}")
+    return number
+
+
+def _resolution(what: str, value: Any) -> Pair:
+    if isinstance(value, str):
+        value = parse_resolution(value)
+    sides = value if isinstance(value, tuple | list) else (value, value)
+    if len(sides) != 2:
+        raise LabError(f"{what} is a side or (height, width), not {value}")
+    height, width = (_count(what, side) for side in sides)
+    return height, width
+
+
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "width": _positive,
+    "resolution": _resolution,
+    "classes": _count,
+    "in_channels": _count,
+}
+
+
+def _smallest(make: Callable[..., Trace], settings: Mapping[str, Any]) -> str:
+    """The end of a sentence that says from which resolution on nothing vanishes."""
+
+    def vanishes(resolution: Pair) -> bool:
+        try:
+            make(**{**settings, "resolution": resolution})
+        except VanishedError:
+            return True
+        return False
+
+    def least(resolution: Callable[[int], Pair]) -> int:
+        low, high = 0, LARGEST
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if vanishes(resolution(middle)) else (low, middle)
+        return high
+
+    if vanishes((LARGEST, LARGEST)):
+        return ""
+    height = least(lambda side: (side, LARGEST))
+    width = least(lambda side: (LARGEST, side))
+    return f"; the smallest resolution that works is {height}x{width}"

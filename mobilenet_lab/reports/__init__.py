@@ -1,0 +1,1 @@
+"""Rows -> terminal, Markdown, CSV, JSON, LaTeX, HTML: layout only, no arithmetic."""

@@ -1,0 +1,80 @@
+"""A table in a terminal, by rich."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from mobilenet_lab.reports.table import Column, Table, write
+
+BAR_CELLS = 12
+EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def render(table: Table) -> Iterator[RenderableType]:
+    """Heading, body and notes, one after another."""
+    yield Text(table.title, style="bold")
+    if table.subtitle:
+        yield Text(table.subtitle, style="dim")
+    if table.layout == "equations":
+        yield from _equations(table)
+    else:
+        yield _grid(table)
+    for note in table.notes:
+        yield Text(note, style="dim")
+
+
+def _grid(table: Table) -> RichTable:
+    grid = RichTable(
+        box=box.SIMPLE_HEAD, show_footer=table.total is not None, pad_edge=False, padding=(0, 1)
+    )
+    for column in table.columns:
+        grid.add_column(
+            column.title,
+            footer=_cell(table.total, column) if table.total is not None else "",
+            justify="left" if column.kind == "text" else "right",
+            overflow="fold",
+            footer_style="bold",
+        )
+    for row in table.rows:
+        grid.add_row(*(_cell(row, column) for column in table.columns))
+    return grid
+
+
+def _equations(table: Table) -> Iterator[RenderableType]:
+    """Each row as `quantity = symbols`, `= numbers`, `= result`, under its layer's name."""
+    layer = ""
+    for row in table.rows:
+        if row.layer != layer:
+            layer = row.layer
+            yield Text(f"\n{layer}", style="cyan")
+        body = RichTable.grid(padding=(0, 1))
+        body.add_column(no_wrap=True)
+        body.add_column(no_wrap=True)
+        body.add_column(overflow="fold")
+        steps = [row.symbols, row.numbers, f"{row.result:,} {row.unit}".rstrip()]
+        shown = [
+            step for step, after in zip(steps, [*steps[1:], None], strict=True) if step != after
+        ]
+        for number, step in enumerate(shown):
+            style = "bold" if number == len(shown) - 1 else ""
+            body.add_row("" if number else f"  {row.quantity}", "=", Text(step, style=style))
+        yield body
+    yield Text()
+
+
+def _cell(row: Any, column: Column) -> Text:
+    value = column.value(row)
+    if column.kind == "share" and value is not None:
+        return Text.assemble(bar(value), f" {write(value, column.kind):>6}")
+    return Text(write(value, column.kind))
+
+
+def bar(share: float) -> tuple[str, str]:
+    """A bar of BAR_CELLS cells filled to `share`, in eighths of a cell, with its style."""
+    eighths = round(share * BAR_CELLS * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + EIGHTHS[rest] * (rest > 0)).ljust(BAR_CELLS), "cyan"

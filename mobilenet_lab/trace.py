@@ -1,0 +1,133 @@
+"""What a forward pass over shapes leaves behind: the network as a tuple of plain records.
+
+A `Trace` is recorded by `net.Net`, in the order in which the network runs. Parameters, MACs,
+receptive fields, tables and pictures are readings of it.
+
+Shapes are per image: (channels, height, width) for a map, (features,) after flatten.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+from mobilenet_lab.errors import UnknownNameError
+
+Shape: TypeAlias = tuple[int, ...]
+Pair: TypeAlias = tuple[int, int]
+
+Op: TypeAlias = str
+ACTIVATIONS = (
+    "relu",
+    "relu6",
+    "hardswish",
+    "hardsigmoid",
+    "sigmoid",
+    "silu",
+    "gelu",
+    "tanh",
+    "softmax",
+)
+OPS = (
+    "input",
+    "conv2d",
+    "linear",
+    "batch_norm",
+    "local_response_norm",
+    *ACTIVATIONS,
+    "max_pool",
+    "avg_pool",
+    "adaptive_avg_pool",
+    "adaptive_max_pool",
+    "add",
+    "mul",
+    "concat",
+    "split",
+    "upsample",
+    "flatten",
+    "dropout",
+)
+
+
+class Layer(NamedTuple):
+    """One operation of a network, with everything that its numbers depend on.
+
+    `inputs` are the indices of the layers that feed it, so a trace is a graph. What an operation
+    does not have keeps its default: an activation has no kernel.
+    """
+
+    name: str
+    """The path of the module that does it in the twin: `stage3.1.expand.conv`."""
+    op: Op
+    inputs: tuple[int, ...]
+    in_shapes: tuple[Shape, ...]
+    out_shape: Shape
+    stage: str
+    block: str
+    role: str
+    kernel: Pair | None = None
+    stride: Pair = (1, 1)
+    padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
+    """((top, bottom), (left, right))"""
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    bias: bool = False
+    ceil_mode: bool = False
+    include_pad: bool = True
+    """Average pooling divides by the whole window even where it covers padding."""
+    start: int = 0
+    """The first channel that this part of a split hands on."""
+    mode: str = ""
+    """How an upsampling fills in: nearest or bilinear (pixel centres, corners not aligned)."""
+    eps: float = 0.0
+    """What batch normalisation adds to the variance."""
+    rate: float = 0.0
+    """The share of values that dropout sets to zero while training."""
+    lrn: tuple[int, float, float, float] | None = None
+    """Local response normalisation: channels looked at, alpha, beta, k."""
+
+
+class Feature(NamedTuple):
+    """What flows between layers: the index of the layer that made it, and its shape."""
+
+    layer: int
+    shape: Shape
+
+    @property
+    def channels(self) -> int:
+        return self.shape[0]
+
+    @property
+    def height(self) -> int:
+        return self.shape[1]
+
+    @property
+    def width(self) -> int:
+        return self.shape[2]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A whole network: its layers in running order, and where its answers come out."""
+
+    layers: tuple[Layer, ...]
+    outputs: tuple[int, ...]
+    taps: Mapping[str, int] = field(default_factory=dict)
+    """Landmarks that heads ask for by name (C1 ... C5): the layer that makes each."""
+    name: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The arguments that the network was traced with: width, resolution, classes ..."""
+
+    @property
+    def input_shape(self) -> Shape:
+        return self.layers[0].out_shape
+
+    def layer(self, name: str) -> Layer:
+        """The layer called `name`.
+
+        Raises:
+            UnknownNameError: there is none; the message offers near names.
+        """
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise UnknownNameError("layer", name, [layer.name for layer in self.layers])

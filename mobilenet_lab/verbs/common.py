@@ -1,0 +1,60 @@
+"""What the verbs share: how a network is given, and what every table says about it."""
+
+from typing import Any
+
+from mobilenet_lab import conventions, registry
+from mobilenet_lab.errors import LabError
+from mobilenet_lab.receptive_field import Field
+from mobilenet_lab.trace import Trace
+
+CONVENTION = "paper: multiply-accumulates of convolutions and linear layers"
+NOT_COUNTED = f"Not counted as MACs: {conventions.PAPER_LEAVES_OUT}."
+WHOLE = "image"
+"""How a receptive field without limit is written."""
+
+
+def traced(network: str | Trace, **options: Any) -> Trace:
+    """The trace of a registered network, or the trace given.
+
+    Raises:
+        UnknownNameError: no such network or option.
+        LabError: an option's value is of no use, or a finished trace was given options.
+    """
+    if isinstance(network, str):
+        return registry.trace(network, **options)
+    if options:
+        raise LabError(f"a finished trace takes no options, got {', '.join(options)}")
+    return network
+
+
+def heading(trace: Trace) -> str:
+    """The network and the settings it was traced with, in one line."""
+    image = "×".join(map(str, trace.input_shape))
+    shown = [
+        f"{key.replace('_', ' ')} {_setting(value)}"
+        for key, value in trace.settings.items()
+        if key not in ("resolution", "in_channels")  # the input says both
+    ]
+    return " · ".join([trace.name or "network", f"input {image}", *shown])
+
+
+def facts(trace: Trace) -> dict[str, Any]:
+    """What a file says of the network beside its rows."""
+    return {
+        "network": trace.name,
+        "settings": dict(trace.settings),
+        "input": trace.input_shape,
+        "convention": CONVENTION,
+        "not_counted": conventions.PAPER_LEAVES_OUT,
+    }
+
+
+def field_size(field: Field | None) -> tuple[int, int] | str | None:
+    """Height and width of a receptive field; WHOLE if it has no limit, None if it is unknown."""
+    if field is None:
+        return None
+    return field.size or WHOLE
+
+
+def _setting(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

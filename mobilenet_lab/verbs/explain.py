@@ -1,0 +1,168 @@
+"""`explain`: how the numbers of one layer, or of one block, come about."""
+
+from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import add
+from typing import Any, NamedTuple
+
+from mobilenet_lab import formulas
+from mobilenet_lab.analysis import DTYPES, VIEWS, known_fields, macs, params
+from mobilenet_lab.errors import UnknownNameError
+from mobilenet_lab.expression import Expression
+from mobilenet_lab.receptive_field import WINDOWS
+from mobilenet_lab.reports.table import Column, Table
+from mobilenet_lab.trace import Layer, Shape, Trace
+from mobilenet_lab.verbs.common import CONVENTION, NOT_COUNTED, facts, heading, traced
+from mobilenet_lab.verbs.field import window
+
+number = Expression.symbol
+
+
+class Equation(NamedTuple):
+    """One quantity: how it is computed, with symbols, with numbers, and what comes out."""
+
+    layer: str
+    quantity: str
+    symbols: str
+    numbers: str
+    result: int
+    unit: str
+
+
+COLUMNS = (
+    Column("layer", "layer", "text", lambda row: row.layer),
+    Column("quantity", "quantity", "text", lambda row: row.quantity),
+    Column("formula", "formula", "text", lambda row: row.symbols),
+    Column("numbers", "with numbers", "text", lambda row: row.numbers),
+    Column("result", "result", "count", lambda row: row.result),
+    Column("unit", "unit", "text", lambda row: row.unit),
+)
+
+
+def explain(network: str | Trace, layer: str, *, dtype: str = "float32", **options: Any) -> Table:
+    """Every number of a layer as its formula, with symbols, with numbers, and the result.
+
+    `layer` is a layer's name, or the path of a stage, block or leaf: then the parameters and
+    MACs of each of its layers, and their sum. Memory is in bytes of `dtype`.
+
+    Raises:
+        UnknownNameError: no such network, option, dtype or layer.
+        LabError: an option's value is of no use.
+    """
+    if dtype not in DTYPES:
+        raise UnknownNameError("dtype", dtype, DTYPES)
+    trace = traced(network, **options)
+    path = layer.rstrip(".")
+    inside = [each for each in trace.layers if each.name.startswith(f"{path}.")]
+    if inside:
+        title = f"{path}: {len(inside)} layers, to {_by(inside[-1].out_shape)}"
+        equations = [*_sum_of("params", inside, params), *_sum_of("MACs", inside, macs)]
+    else:
+        one = trace.layer(path)
+        read = " and ".join(map(_by, one.in_shapes))
+        title = f"{one.name}: {window(one)}, {read} to {_by(one.out_shape)}"
+        equations = [
+            *_geometry(one),
+            _equation(one, "params", params(one, number)),
+            _equation(one, "MACs", macs(one, number)),
+            _equation(one, "FLOPs", 2 * macs(one, number), "(2 per MAC)"),
+            *_memory(one, DTYPES[dtype]),
+            *_field(trace, one),
+        ]
+    return Table(
+        title,
+        COLUMNS,
+        tuple(equations),
+        subtitle=heading(trace),
+        notes=(f"MACs by convention {CONVENTION}.", NOT_COUNTED),
+        facts=facts(trace),
+        layout="equations",
+    )
+
+
+def _geometry(layer: Layer) -> Iterator[Equation]:
+    """The size of the map that a window leaves."""
+    if layer.op not in WINDOWS or layer.kernel is None:
+        return
+    for axis, (letter, quantity) in enumerate((("H", "height"), ("W", "width"))):
+        before, after = layer.padding[axis]
+        size = formulas.output_size(
+            number(f"{letter}_in", layer.in_shapes[0][1 + axis]),
+            number(f"k_{letter.lower()}", layer.kernel[axis]),
+            number("s", layer.stride[axis]),
+            (number("p_before", before), number("p_after", after)),
+            number("dilation", layer.dilation[axis]),
+            layer.ceil_mode,
+        )
+        yield _equation(layer, quantity, size, "pixels")
+
+
+def _memory(layer: Layer, bytes_per_element: int) -> Iterator[Equation]:
+    """Elements written and bytes moved."""
+    if layer.op in VIEWS or not layer.in_shapes:
+        yield _equation(layer, "activations", 0, "elements: nothing is written")
+        yield _equation(layer, "memory", 0, "bytes: nothing is moved")
+        return
+    written = formulas.elements(_symbols(layer.out_shape, "out"))
+    read = reduce(add, (formulas.elements(_symbols(shape, "in")) for shape in layer.in_shapes))
+    moved = formulas.bytes_moved(
+        read, number("params", params(layer)), written, number("bytes", bytes_per_element)
+    )
+    yield _equation(layer, "activations", written, "elements written")
+    yield _equation(layer, "memory", moved, "bytes read and written")
+
+
+def _field(trace: Trace, layer: Layer) -> Iterator[Equation]:
+    """The recurrence of the receptive field, where a window slides over units of one period."""
+    if layer.op not in WINDOWS or layer.kernel is None:
+        return
+    before = known_fields(trace)[layer.inputs[0]]
+    if before is None or before.vertical is None or before.horizontal is None:
+        return
+    axes = {"": before.vertical}
+    if before.vertical != before.horizontal or not _is_square(layer):
+        axes = {" height": before.vertical, " width": before.horizontal}
+    for index, (which, axis) in enumerate(axes.items()):
+        if len(axis.lo) > 1:
+            continue
+        jump = number("jump_in", axis.advance)
+        size = formulas.field_size(
+            number("field_in", axis.size),
+            number("k", layer.kernel[index]),
+            number("dilation", layer.dilation[index]),
+            jump,
+        )
+        yield _equation(layer, f"field{which}", size, "pixels of the input")
+        step = formulas.field_jump(jump, number("s", layer.stride[index]))
+        yield _equation(layer, f"jump{which}", step, "pixels between units")
+
+
+def _sum_of(quantity: str, layers: list[Layer], count: Callable[..., Any]) -> Iterator[Equation]:
+    """One quantity of each layer that has any, and the sum."""
+    parts = [_equation(layer, quantity, count(layer, number)) for layer in layers]
+    parts = [part for part in parts if part.result]
+    yield from parts
+    numbers = " + ".join(f"{part.result:,}" for part in parts) or "0"
+    yield Equation("in all", quantity, "the sum", numbers, sum(part.result for part in parts), "")
+
+
+def _equation(layer: Layer, quantity: str, value: Expression | int, unit: str = "") -> Equation:
+    if isinstance(value, Expression):
+        return Equation(layer.name, quantity, value.symbols, value.numbers, value.value, unit)
+    return Equation(layer.name, quantity, str(value), str(value), value, unit)
+
+
+def _symbols(shape: Shape, which: str) -> list[Expression]:
+    letters = "CHW" if len(shape) == 3 else "F"
+    return [
+        number(f"{letter}_{which}", extent) for letter, extent in zip(letters, shape, strict=True)
+    ]
+
+
+def _is_square(layer: Layer) -> bool:
+    pairs = (layer.kernel or (1, 1), layer.stride, layer.dilation)
+    return all(vertical == horizontal for vertical, horizontal in pairs)
+
+
+def _by(shape: Shape) -> str:
+    return "×".join(map(str, shape))

@@ -1,0 +1,123 @@
+"""`summary`: a network's numbers by stage, block, layer or role."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mobilenet_lab.analysis import Analysis, Row, analyse
+from mobilenet_lab.errors import LabError, UnknownNameError
+from mobilenet_lab.formulas import elements
+from mobilenet_lab.reports.table import Column, Table
+from mobilenet_lab.trace import Trace
+from mobilenet_lab.verbs.common import (
+    CONVENTION,
+    NOT_COUNTED,
+    WHOLE,
+    facts,
+    field_size,
+    heading,
+    traced,
+)
+
+COLUMN_KEYS = (
+    "name", "op", "stage", "block", "role", "input", "output", "params", "macs", "share", "flops",
+    "activations", "memory", "live", "intensity", "field",
+)  # fmt: skip
+DEFAULT_COLUMNS = ("name", "output", "params", "macs", "share", "field")
+
+
+def summary(
+    network: str | Trace,
+    *,
+    level: str = "stage",
+    columns: Sequence[str] | None = None,
+    sort: str | None = None,
+    dtype: str = "float32",
+    **options: Any,
+) -> Table:
+    """A network's parameters, MACs, memory and receptive field by stage, block, layer or role.
+
+    `columns` are keys of `summary_columns`, `sort` is one of them (numbers fall, texts rise) and
+    `dtype` the type whose bytes memory is counted in.
+
+    Raises:
+        UnknownNameError: no such network, option, level, column or dtype.
+        LabError: an option's value is of no use.
+    """
+    analysis = analyse(traced(network, **options), dtype)
+    known = {column.key: column for column in summary_columns(analysis, level)}
+    keys = tuple(DEFAULT_COLUMNS if columns is None else columns)
+    for key in (*keys, *([] if sort is None else [sort])):
+        if key not in known:
+            raise UnknownNameError("column", key, known, f"there are {', '.join(known)}")
+    if not keys:
+        raise LabError(f"a table needs a column: {', '.join(known)}")
+    rows = analysis.by(level)
+    if sort is not None:
+        rows = _sorted(rows, known[sort])
+    notes = [NOT_COUNTED]
+    if "field" in keys:
+        notes.append(f"Field: side of the receptive field in pixels; {WHOLE}: all of it.")
+    if {"memory", "live", "intensity"} & set(keys):
+        notes.append(
+            f"Memory in bytes of {dtype}; live: activations held at once, in total the peak."
+        )
+    return Table(
+        heading(analysis.trace),
+        tuple(known[key] for key in keys),
+        rows,
+        analysis.total,
+        f"MACs by convention {CONVENTION}",
+        tuple(notes),
+        facts(analysis.trace) | {"level": level, "dtype": dtype},
+    )
+
+
+def summary_columns(analysis: Analysis, level: str) -> tuple[Column, ...]:
+    """Every column that a summary can show."""
+    total = analysis.total
+
+    def name(row: Row) -> str:
+        return "total" if row is total else row.name
+
+    def share(row: Row) -> float | None:
+        return row.macs / total.macs if total.macs else None
+
+    return (
+        Column("name", level, "text", name),
+        Column("op", "operation", "text", lambda row: row.op, "what the layer does"),
+        Column("stage", "stage", "text", lambda row: row.stage),
+        Column("block", "block", "text", lambda row: row.block),
+        Column("role", "role", "text", lambda row: row.role, "what it is for in its block"),
+        Column("input", "input", "shape", lambda row: row.in_shape, "channels × height × width"),
+        Column("output", "output", "shape", lambda row: row.out_shape, "channels × height × width"),
+        Column("params", "params", "count", lambda row: row.params, "learned parameters"),
+        Column("macs", "MACs", "count", lambda row: row.macs, CONVENTION),
+        Column("share", "share of MACs", "share", share, "MACs over the network's"),
+        Column("flops", "FLOPs (2 per MAC)", "count", lambda row: row.flops, "2 × MACs"),
+        Column(
+            "activations", "activations", "count", lambda row: row.activations, "elements written"
+        ),
+        Column("memory", "memory", "count", lambda row: row.memory, MEMORY),
+        Column("live", "live memory", "count", lambda row: row.live, LIVE),
+        Column("intensity", "FLOPs/byte", "number", lambda row: row.intensity, INTENSITY),
+        Column("field", "field", "pair", lambda row: field_size(row.field), "receptive field"),
+    )
+
+
+MEMORY = "bytes read and written: inputs, parameters and outputs, each once"
+LIVE = "bytes of activations held at once; of a group, the peak"
+INTENSITY = "arithmetic intensity: 2 × MACs per byte of memory"
+
+
+def _sorted(rows: Iterable[Row], column: Column) -> tuple[Row, ...]:
+    """Texts from A to Z, anything else from the largest down; what has no value comes last."""
+
+    def size(row: Row) -> Any:
+        value = column.value(row)
+        if column.kind in ("shape", "pair"):
+            return float("inf") if value == WHOLE else elements(value)
+        return value
+
+    filled = [row for row in rows if column.value(row) is not None]
+    empty = [row for row in rows if column.value(row) is None]
+    return (*sorted(filled, key=size, reverse=column.kind != "text"), *empty)
