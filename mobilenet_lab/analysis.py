@@ -22,6 +22,7 @@ from mobilenet_lab.formulas import (
     linear_macs,
     linear_params,
 )
+from mobilenet_lab.published import Published
 from mobilenet_lab.receptive_field import Field, layer_field
 from mobilenet_lab.trace import Layer, Shape, Trace
 
@@ -177,6 +178,18 @@ def analyse(trace: Trace, dtype: str = "float32") -> Analysis:
             )
         )
     return Analysis(trace, tuple(rows), dtype)
+
+
+def as_published(analysis: Analysis, row: Published) -> int:
+    """Our number for a published one, counted as that one was."""
+    rows = [mine for mine in analysis.rows if mine.stage not in row.without]
+    if row.quantity == "macs":
+        return sum(mine.macs for mine in rows)
+    learned = 2
+    return sum(
+        mine.params // learned * row.batch_norm_vectors if mine.op == "batch_norm" else mine.params
+        for mine in rows
+    )
 
 
 def known_fields(trace: Trace) -> list[Field | None]:

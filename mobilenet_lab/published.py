@@ -1,11 +1,10 @@
-"""Published numbers: what was printed, who counted it, where and by which convention."""
+"""Published numbers: what was printed, who counted it, where, and what exactly the count covers."""
 
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
-
+UNITS = {"k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
 
 Quantity: TypeAlias = Literal["params", "macs"]
 
@@ -21,11 +20,12 @@ class Paper(NamedTuple):
 
 
 class Published(NamedTuple):
-    """One printed number and what exactly it counts.
+    """One printed number of one registered network, and what exactly it counts.
 
-    A row that no convention reproduces says so in `unexplained`; nothing is widened to fit.
+    A number that no convention reproduces says so in `unexplained`; nothing is widened to fit.
     """
 
+    network: str
     quantity: Quantity
     printed: str
     """As printed: "300 M"."""
@@ -36,12 +36,8 @@ class Published(NamedTuple):
     """Stages that the count leaves out."""
     batch_norm_vectors: int = 2
     """Batch-norm vectors in a parameter count: 2 are learned, 3 or 4 count statistics too."""
-    note: str = ""
-    unexplained: bool = False
-
-    def agrees(self, number: int) -> bool:
-        """Whether `number`, rounded or cut to the digits printed, is the printed one."""
-        return self.printed_as(number) is not None
+    unexplained: str = ""
+    """Why the number cannot be reproduced, or what is known of the misprint."""
 
     def printed_as(self, number: int) -> Literal["rounded", "cut"] | None:
         """How `number` becomes the printed one: rounded, else cut, else not at all."""
@@ -56,29 +52,21 @@ class Published(NamedTuple):
 
 
 def published_rows(
-    source: str,
-    rows: Iterable[tuple[float, int, str, str]],
-    without: tuple[str, ...] = (),
-    batch_norm_vectors: int = 2,
-    note: str = "",
-    **settings: Any,
+    network: str, quantity: Quantity, source: str, rows: Iterable[tuple[Any, ...]], **how: Any
 ) -> tuple[Published, ...]:
-    """A printed table of (width, resolution, params, MACs); "" was not printed."""
+    """A printed column of (width, resolution, number); `how` is what all its rows share.
+
+    Of `how`, the fields of `Published` go there, anything else is a setting (`classes=1001`).
+    """
+    fields = {key: how.pop(key) for key in list(how) if key in Published._fields}
     return tuple(
         Published(
+            network,
             quantity,
             printed,
             source,
-            {"width": width, "resolution": resolution, **settings},
-            without if quantity == "macs" else (),
-            batch_norm_vectors,
-            note,
+            {"width": width, "resolution": resolution, **how},
+            **fields,
         )
-        for width, resolution, params, macs in rows
-        for quantity, printed in _named(params, macs)
-        if printed
+        for width, resolution, printed in rows
     )
-
-
-def _named(params: str, macs: str) -> tuple[tuple[Quantity, str], ...]:
-    return ("params", params), ("macs", macs)

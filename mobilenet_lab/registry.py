@@ -52,10 +52,9 @@ def paper(name: str) -> Paper:
 
 
 def published(name: str) -> tuple[Published, ...]:
-    """What has been printed about network `name` as it is registered."""
-    fixed = _entry(name).options
+    """What has been printed about network `name`: paper, authors' code, later papers."""
     rows: tuple[Published, ...] = architecture(name).PUBLISHED
-    return tuple(row for row in rows if fixed == {k: row.settings.get(k) for k in fixed})
+    return tuple(row for row in rows if row.network == name)
 
 
 def trace(name: str, **options: Any) -> Trace:

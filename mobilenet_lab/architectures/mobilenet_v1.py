@@ -15,7 +15,7 @@ from typing import NamedTuple
 from mobilenet_lab.blocks import classifier
 from mobilenet_lab.channels import floor_channels
 from mobilenet_lab.net import Net
-from mobilenet_lab.published import Paper
+from mobilenet_lab.published import Paper, published_rows
 from mobilenet_lab.trace import Feature, Pair, Trace
 
 PAPER = Paper(
@@ -92,4 +92,64 @@ def trace(
     return net.trace(x)
 
 
-PUBLISHED = ()
+V1, FULL = "mobilenet_v1", "mobilenet_v1_full_conv"
+SLIM = "TF-slim, mobilenet_v1.md"
+
+# fmt: off
+PUBLISHED = (
+    *published_rows(FULL, "params", "arXiv 1704.04861, Table 4", [(1.0, 224, "29.3 M")]),
+    *published_rows(FULL, "macs", "arXiv 1704.04861, Table 4", [(1.0, 224, "4866 M")],
+                    without=("classifier",)),
+    *published_rows(V1, "params", "arXiv 1704.04861, Table 5, shallow", [(1.0, 224, "2.9 M")],
+                    without=("stage7",)),
+    *published_rows(V1, "macs", "arXiv 1704.04861, Table 5, shallow", [(1.0, 224, "307 M")],
+                    without=("stage7",)),
+    *published_rows(V1, "params", "arXiv 1704.04861, Table 6",
+                    [(1.0, 224, "4.2 M"), (0.75, 224, "2.6 M"), (0.5, 224, "1.3 M"),
+                     (0.25, 224, "0.5 M")]),
+    *published_rows(V1, "macs", "arXiv 1704.04861, Table 6",
+                    [(1.0, 224, "569 M"), (0.75, 224, "325 M"), (0.5, 224, "149 M"),
+                     (0.25, 224, "41 M")]),
+    *published_rows(V1, "macs", "arXiv 1704.04861, Table 7",
+                    [(1.0, 224, "569 M"), (1.0, 192, "418 M"), (1.0, 160, "290 M"),
+                     (1.0, 128, "186 M")]),
+    *published_rows(V1, "params", "arXiv 1704.04861, Table 9", [(0.5, 160, "1.32 M")],
+                    batch_norm_vectors=0),
+    *published_rows(V1, "macs", "arXiv 1704.04861, Table 9", [(0.5, 160, "76 M")]),
+    *published_rows(V1, "params", "arXiv 1704.04861, Table 10 (Stanford Dogs)",
+                    [(1.0, 224, "3.3 M"), (0.75, 224, "1.9 M"), (1.0, 192, "3.3 M"),
+                     (0.75, 192, "1.9 M")], classes=120),
+    *published_rows(V1, "macs", "arXiv 1704.04861, Table 10 (ImageNet's 1000 classes)",
+                    [(1.0, 224, "569 M"), (0.75, 224, "325 M"), (1.0, 192, "418 M"),
+                     (0.75, 192, "239 M")]),
+    *published_rows(V1, "params", "arXiv 1704.04861, Table 12 (face attributes)",
+                    [(1.0, 224, "3.2 M"), (0.5, 224, "0.8 M"), (0.25, 224, "0.2 M")],
+                    without=("classifier",)),
+    *published_rows(V1, "macs", "arXiv 1704.04861, Table 12 (face attributes)",
+                    [(1.0, 224, "568 M"), (0.5, 224, "149 M"), (1.0, 128, "185 M"),
+                     (0.5, 128, "48 M")], without=("classifier",)),
+    *published_rows(V1, "macs", "arXiv 1704.04861, Table 12 (face attributes)",
+                    [(0.25, 224, "45 M"), (0.25, 128, "15 M")], without=("classifier",),
+                    unexplained="no count gives it; Table 6 prints 41 M for the first"),
+    *published_rows(V1, "macs", "arXiv 1704.04861, Table 14, row 4, printed as 128 pixels",
+                    [(0.75, 160, "166 M")]),
+    *published_rows(V1, "params", SLIM,
+                    [(1.0, 224, "4.24 M"), (0.75, 224, "2.59 M"), (0.5, 224, "1.34 M"),
+                     (0.25, 224, "0.47 M")], classes=1001, batch_norm_vectors=3),
+    *published_rows(V1, "macs", SLIM,
+                    [(1.0, 224, "569 M"), (1.0, 192, "418 M"), (1.0, 160, "291 M"),
+                     (1.0, 128, "186 M"), (0.5, 192, "110 M"), (0.5, 160, "77 M"),
+                     (0.5, 128, "49 M"), (0.25, 224, "41 M"), (0.25, 160, "21 M"),
+                     (0.25, 128, "14 M")]),
+    *published_rows(V1, "macs", SLIM,
+                    [(0.75, 224, "317 M"), (0.75, 192, "233 M"), (0.75, 160, "162 M"),
+                     (0.75, 128, "104 M")], without=("stem",)),
+    *published_rows(V1, "macs", SLIM, [(0.5, 224, "150 M")],
+                    unexplained="149,497,088 gives 150 only if rounded twice (149.5); "
+                                "Table 6 of the paper prints 149"),
+    *published_rows(V1, "macs", SLIM, [(0.25, 192, "34 M")],
+                    unexplained="misprint: 30,212,608"),
+    *published_rows(V1, "macs", "arXiv 1801.04381, Table 4", [(1.0, 224, "575 M")],
+                    unexplained="568,740,352 by the V1 paper's own count"),
+)
+# fmt: on

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from mobilenet_lab.blocks import classifier
 from mobilenet_lab.channels import make_divisible
 from mobilenet_lab.net import Net
-from mobilenet_lab.published import Paper
+from mobilenet_lab.published import Paper, published_rows
 from mobilenet_lab.trace import Feature, Pair, Trace
 
 PAPER = Paper(
@@ -85,4 +85,41 @@ def trace(
     return net.trace(x)
 
 
-PUBLISHED = ()
+V2 = "mobilenet_v2"
+SLIM = "TF-slim, nets/mobilenet/README.md"
+
+# fmt: off
+PUBLISHED = (
+    *published_rows(V2, "params", "arXiv 1801.04381, Table 4", [(1.0, 224, "3.4 M")],
+                    batch_norm_vectors=0),
+    *published_rows(V2, "macs", "arXiv 1801.04381, Table 4", [(1.0, 224, "300 M")]),
+    *published_rows(V2, "params", "arXiv 1801.04381, Table 4", [(1.4, 224, "6.9 M")],
+                    unexplained="6,108,776 (6,060,840 without batch norm), as TF-slim prints"),
+    *published_rows(V2, "macs", "arXiv 1801.04381, Table 4", [(1.4, 224, "585 M")],
+                    unexplained="582,195,824, as TF-slim prints"),
+    *published_rows(V2, "params", "arXiv 1905.02244v5, Table 3",
+                    [(1.0, 224, "3.4 M"), (0.35, 224, "1.6 M")], batch_norm_vectors=0),
+    *published_rows(V2, "macs", "arXiv 1905.02244v5, Table 3",
+                    [(1.0, 224, "300 M"), (0.35, 224, "59.2 M")]),
+    *published_rows(V2, "params", "arXiv 2404.10518, Table 6",
+                    [(0.5, 224, "2.0 M"), (1.0, 224, "3.5 M"), (1.5, 224, "6.8 M"),
+                     (2.0, 224, "11.2 M")]),
+    *published_rows(V2, "macs", "arXiv 2404.10518, Table 6",
+                    [(0.5, 224, "0.1 G"), (1.0, 224, "0.3 G"), (1.5, 224, "0.7 G"),
+                     (2.0, 224, "1.1 G")]),
+    *published_rows(V2, "params", SLIM,
+                    [(1.4, 224, "6.06 M"), (1.3, 224, "5.34 M"), (1.0, 224, "3.47 M"),
+                     (0.75, 224, "2.61 M"), (0.5, 224, "1.95 M"), (0.35, 224, "1.66 M")],
+                    batch_norm_vectors=0),
+    *published_rows(V2, "macs", SLIM,
+                    [(1.4, 224, "582 M"), (1.3, 224, "509 M"),
+                     (1.0, 224, "300 M"), (1.0, 192, "221 M"), (1.0, 160, "154 M"),
+                     (1.0, 128, "99 M"), (1.0, 96, "56 M"),
+                     (0.75, 224, "209 M"), (0.75, 192, "153 M"), (0.75, 160, "107 M"),
+                     (0.75, 128, "69 M"), (0.75, 96, "39 M"),
+                     (0.5, 224, "97 M"), (0.5, 192, "71 M"), (0.5, 160, "50 M"),
+                     (0.5, 128, "32 M"), (0.5, 96, "18 M"),
+                     (0.35, 224, "59 M"), (0.35, 192, "43 M"), (0.35, 160, "30 M"),
+                     (0.35, 128, "20 M"), (0.35, 96, "11 M")]),
+)
+# fmt: on

@@ -72,7 +72,7 @@ def conv(
     rows = [_form(row, standard) for row in analysis.by("stage")]
     rows += [_form(row, standard)._replace(name=f"  {row.role}") for row in analysis.rows[-2:]]
     return Table(
-        f"{window_text(trace.layers[1])} convolution of {_by(trace.input_shape)} to {c_out} channels",
+        f"{window_text(trace.layers[1])} convolutions of {_by(trace.input_shape)} to {c_out}",
         COLUMNS,
         tuple(rows),
         subtitle=f"MACs by convention {CONVENTION}",
