@@ -151,15 +151,16 @@ def analyse(trace: Trace, dtype: str = "float32") -> Analysis:
         raise UnknownNameError("dtype", dtype, DTYPES)
     width = DTYPES[dtype]
     fields = known_fields(trace)
+    sizes = [elements(layer.out_shape) for layer in trace.layers]
     live = live_elements(trace)
     rows = []
-    for index, layer in enumerate(trace.layers):
+    for layer, size, field, held in zip(trace.layers, sizes, fields, live, strict=True):
         if layer.op == "input":
             continue
         weights = params(layer)
         view = layer.op in VIEWS
-        written = 0 if view else elements(layer.out_shape)
-        read = 0 if view else sum(map(elements, layer.in_shapes))
+        written = 0 if view else size
+        read = 0 if view else sum([sizes[source] for source in layer.inputs])
         rows.append(
             Row(
                 layer.name,
@@ -173,8 +174,8 @@ def analyse(trace: Trace, dtype: str = "float32") -> Analysis:
                 macs(layer),
                 written,
                 bytes_moved(read, weights, written, width),
-                live[index] * width,
-                fields[index],
+                held * width,
+                field,
             )
         )
     return Analysis(trace, tuple(rows), dtype)

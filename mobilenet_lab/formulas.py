@@ -10,6 +10,7 @@ it; adding the bias is not a multiply-accumulate and is not counted.
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import prod
 from typing import Any, TypeAlias
 
 from mobilenet_lab.errors import LabError
@@ -124,10 +125,7 @@ def batch_norm_params(channels: Number) -> Number:
 
 def elements(shape: Sequence[Number]) -> Number:
     """C H W: the values of a map (or of a vector)."""
-    product = shape[0]
-    for extent in shape[1:]:
-        product = product * extent
-    return product
+    return prod(shape[1:], start=shape[0])
 
 
 def bytes_moved(read: Number, params: Number, written: Number, bytes_per_element: Number) -> Number:

@@ -6,6 +6,7 @@ returns the feature that comes out. Nothing is computed but shapes.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from mobilenet_lab.errors import LabError, ShapeError, UnknownNameError, VanishedError
@@ -127,7 +128,7 @@ class Net:
             ShapeError: `x` is no map, or the groups do not divide both channel counts.
             VanishedError: no pixel is left.
         """
-        self._check_map(x, name)
+        window, sizes = self._slide(x, name, kernel, stride, padding, dilation)
         for what, count in (("channels", channels), ("groups", groups)):
             if not _is_count(count):
                 raise ShapeError(
@@ -138,9 +139,9 @@ class Net:
                 f"{self._at(name)}: {groups} groups do not divide {x.channels} input "
                 f"and {channels} output channels"
             )
-        window = self._window(x, name, kernel, stride, padding, dilation)
-        shape = (channels, *self._sizes(x, name, window))
-        return self._record("conv2d", name, (x,), shape, **window, groups=groups, bias=bias)
+        return self._record(
+            "conv2d", name, (x,), (channels, *sizes), *window, groups=groups, bias=bias
+        )
 
     def linear(self, x: Feature, features: int, bias: bool = True, name: str = "linear") -> Feature:
         """A fully connected layer on a vector.
@@ -194,9 +195,10 @@ class Net:
         name: str = "pool",
     ) -> Feature:
         """The largest value of each window; the stride is the kernel unless given."""
-        window = self._pool_window(x, name, kernel, stride, padding, dilation)
-        shape = (x.channels, *self._sizes(x, name, window, ceil_mode))
-        return self._record("max_pool", name, (x,), shape, **window, ceil_mode=ceil_mode)
+        stride = kernel if stride is None else stride
+        window, sizes = self._slide(x, name, kernel, stride, padding, dilation, ceil_mode)
+        shape = (x.channels, *sizes)
+        return self._record("max_pool", name, (x,), shape, *window, ceil_mode=ceil_mode)
 
     def avg_pool(
         self,
@@ -209,10 +211,11 @@ class Net:
         name: str = "pool",
     ) -> Feature:
         """The mean of each window; the stride is the kernel unless given."""
-        window = self._pool_window(x, name, kernel, stride, padding, 1)
-        shape = (x.channels, *self._sizes(x, name, window, ceil_mode))
+        stride = kernel if stride is None else stride
+        window, sizes = self._slide(x, name, kernel, stride, padding, 1, ceil_mode)
+        shape = (x.channels, *sizes)
         return self._record(
-            "avg_pool", name, (x,), shape, **window, ceil_mode=ceil_mode, include_pad=include_pad
+            "avg_pool", name, (x,), shape, *window, ceil_mode=ceil_mode, include_pad=include_pad
         )
 
     def adaptive_avg_pool(self, x: Feature, size: int | Pair = 1, name: str = "pool") -> Feature:
@@ -318,28 +321,24 @@ class Net:
     # The record
 
     def _record(
-        self, op: Op, name: str, features: Sequence[Feature], shape: Shape, **details: Any
+        self,
+        op: Op,
+        name: str,
+        features: Sequence[Feature],
+        shape: Shape,
+        *window: Any,
+        **details: Any,
     ) -> Feature:
         prefix, stage, block, role = self._open
         path = prefix + name
         if path in self._names:
             raise LabError(f"two layers are called {path!r}")
         self._names.add(path)
-        layers = self._layers
-        layers.append(
-            Layer(
-                path,
-                op,
-                tuple([x.layer for x in features]),
-                tuple([x.shape for x in features]),
-                shape,
-                stage or path,
-                block or path,
-                role or name,
-                **details,
-            )
-        )
-        return Feature(len(layers) - 1, shape)
+        sources = tuple([x.layer for x in features])
+        shapes = tuple([x.shape for x in features])
+        where = (stage or path, block or path, role or name)
+        self._layers.append(Layer(path, op, sources, shapes, shape, *where, *window, **details))
+        return Feature(len(self._layers) - 1, shape)
 
     def _at(self, name: str) -> str:
         return self._open.prefix + name
@@ -348,7 +347,7 @@ class Net:
         if len(x.shape) != 3:
             raise ShapeError(f"{self._at(name)}: needs a map, not a vector of {x.shape[0]}")
 
-    def _window(
+    def _slide(
         self,
         x: Feature,
         name: str,
@@ -356,61 +355,57 @@ class Net:
         stride: int | Pair,
         padding: PaddingSpec,
         dilation: int | Pair,
-    ) -> dict[str, Any]:
-        """Kernel, stride, padding and dilation as pairs, with the padding worked out."""
-        kernel, stride, dilation = _pair(kernel), _pair(stride), _pair(dilation)
-        for what, pair in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
-            if not all(_is_count(extent) for extent in pair):
-                raise ShapeError(
-                    f"{self._at(name)}: {what} must be whole numbers from 1, not {pair}"
-                )
-        if padding is None:
-            sides = tuple((d * (k - 1) // 2,) * 2 for k, d in zip(kernel, dilation, strict=True))
-        elif padding == "same":
-            sides = tuple(map(same_padding, x.shape[1:], kernel, stride, dilation))
-        elif isinstance(padding, str):
-            raise ShapeError(
-                f'{self._at(name)}: padding is a number, a pair or "same", not {padding!r}'
-            )
-        else:
-            sides = tuple((p, p) for p in _pair(padding))
-            if not all(isinstance(p, int) and p >= 0 for p, _ in sides):
-                raise ShapeError(f"{self._at(name)}: padding cannot be negative, got {padding}")
-        return {"kernel": kernel, "stride": stride, "padding": sides, "dilation": dilation}
-
-    def _pool_window(
-        self,
-        x: Feature,
-        name: str,
-        kernel: int | Pair,
-        stride: int | Pair | None,
-        padding: PaddingSpec,
-        dilation: int | Pair,
-    ) -> dict[str, Any]:
+        ceil_mode: bool = False,
+    ) -> tuple["Window", Pair]:
+        """A window's walk over `x`: the window itself, and the height and width that come out."""
         self._check_map(x, name)
-        return self._window(
-            x, name, kernel, kernel if stride is None else stride, padding, dilation
+        try:
+            window = _window(_pair(kernel), _pair(stride), padding, _pair(dilation))
+        except ShapeError as error:
+            raise ShapeError(f"{self._at(name)}: {error}") from None
+        if padding == "same":
+            sides = map(same_padding, x.shape[1:], window.kernel, window.stride, window.dilation)
+            window = window._replace(padding=tuple(sides))
+        height, width = map(
+            output_size, x.shape[1:], *window, (ceil_mode, ceil_mode)
         )
-
-    def _sizes(
-        self, x: Feature, name: str, window: dict[str, Any], ceil_mode: bool = False
-    ) -> Pair:
-        """Height and width that come out of a window's walk over `x`."""
-        axes = zip(
-            x.shape[1:],
-            window["kernel"],
-            window["stride"],
-            window["padding"],
-            window["dilation"],
-            strict=True,
-        )
-        height, width = (output_size(*axis, ceil_mode) for axis in axes)
         if height < 1 or width < 1:
             raise VanishedError(
                 f"{self._at(name)}: nothing is left of {_text(x.shape)} "
-                f"under a kernel of {_text(window['kernel'])}"
+                f"under a kernel of {_text(window.kernel)}"
             )
-        return height, width
+        return window, (height, width)
+
+
+class Window(NamedTuple):
+    """What slides over a map, as pairs for the vertical and the horizontal axis."""
+
+    kernel: Pair
+    stride: Pair
+    padding: tuple[Pair, Pair]
+    dilation: Pair
+
+
+@lru_cache  # a network has few kinds of window, and checking one costs more than recording it
+def _window(kernel: Pair, stride: Pair, padding: PaddingSpec, dilation: Pair) -> Window:
+    """The window, checked; "same" leaves no padding yet, it depends on the map.
+
+    Raises:
+        ShapeError: a number is of no use.
+    """
+    for what, pair in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
+        if not (len(pair) == 2 and all(map(_is_count, pair))):
+            raise ShapeError(f"{what} must be whole numbers from 1, not {pair}")
+    if padding is None:
+        padding = tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
+    if padding == "same":
+        padding = 0
+    if isinstance(padding, str):
+        raise ShapeError(f'padding is a number, a pair or "same", not {padding!r}')
+    above, left = _pair(padding)
+    if not (_is_count(above + 1) and _is_count(left + 1)):
+        raise ShapeError(f"padding must be whole numbers from 0, not {padding}")
+    return Window(kernel, stride, ((above, above), (left, left)), dilation)
 
 
 class _Scope(NamedTuple):
@@ -420,8 +415,8 @@ class _Scope(NamedTuple):
     role: str
 
 
-def _pair(value: int | Pair) -> Pair:
-    return value if isinstance(value, tuple) else (value, value)
+def _pair(value: int | Sequence[int]) -> Pair:
+    return tuple(value) if isinstance(value, tuple | list) else (value, value)
 
 
 def _is_count(value: object) -> bool:

@@ -198,40 +198,40 @@ def _is_square(layer: Layer) -> bool:
 def _meet(layer: Layer, inputs: Sequence[Field]) -> Field:
     """The field where branches meet: of all that see a part, marked if one sees the whole."""
     gated = any(field.gated or field.size is None for field in inputs)
-    axes = [
-        _merge(layer, [axis for axis in column if axis is not None])
-        for column in zip(*((field.vertical, field.horizontal) for field in inputs), strict=True)
-    ]
-    return Field(axes[0], axes[1], gated and axes != [None, None])
+    rows = _merge(layer, [field.vertical for field in inputs])
+    alike = all(field.vertical is field.horizontal for field in inputs)
+    columns = rows if alike else _merge(layer, [field.horizontal for field in inputs])
+    return Field(rows, columns, gated and (rows, columns) != (None, None))
 
 
-def _merge(layer: Layer, axes: Sequence[Axis]) -> Axis | None:
-    """The smallest axis that holds all of `axes`."""
-    if not axes or len(set(axes)) == 1:
+def _merge(layer: Layer, branches: Sequence[Axis | None]) -> Axis | None:
+    """The smallest axis that holds all branches that have a limit."""
+    axes = list(dict.fromkeys(axis for axis in branches if axis is not None))
+    if len(axes) < 2:
         return axes[0] if axes else None
-    jumps = {axis.jump for axis in axes}
-    if len(jumps) > 1:
+    period = lcm(*[len(axis.lo) for axis in axes])
+    advances = {axis.advance * period // len(axis.lo) for axis in axes}
+    if len(advances) > 1:
+        jumps = " and ".join(map(str, sorted({axis.jump for axis in axes})))
         raise MisalignedError(
-            f"{layer.name}: branches meet with {' and '.join(map(str, sorted(jumps)))} pixels "
-            "between their units, so that no one receptive field is true"
+            f"{layer.name}: branches meet with {jumps} pixels between their units, "
+            "so that no one receptive field is true"
         )
-    period = lcm(*(len(axis.lo) for axis in axes))
-    spans = [[axis.span(i) for axis in axes] for i in range(period)]
     # an upsampled unit cannot be centred better than the coarse grid that it repeats
-    coarsest = max(axis.advance if len(axis.lo) > 1 else 0 for axis in axes)
-    for seen in spans:
-        centres = [Fraction(lo + hi, 2) for lo, hi in seen]
-        apart = max(centres) - min(centres)
-        if apart > coarsest:
+    slack = max([axis.advance if len(axis.lo) > 1 else 0 for axis in axes])
+    lows, highs = [], []
+    for unit in range(period):
+        spans = [axis.span(unit) for axis in axes]
+        centres = [lo + hi for lo, hi in spans]
+        apart = (max(centres) - min(centres)) / 2
+        if apart > slack:
             raise MisalignedError(
-                f"{layer.name}: branches meet whose units look at places {float(apart):g} pixels "
+                f"{layer.name}: branches meet whose units look at places {apart:g} pixels "
                 "apart, so that no one receptive field is true"
             )
-    return Axis(
-        tuple(min(lo for lo, _ in seen) for seen in spans),
-        tuple(max(hi for _, hi in seen) for seen in spans),
-        int(period * axes[0].jump),
-    )
+        lows.append(min(spans)[0])
+        highs.append(max([hi for _, hi in spans]))
+    return Axis(tuple(lows), tuple(highs), advances.pop())
 
 
 def _tidy(number: int | Fraction) -> int | Fraction:
