@@ -5,8 +5,11 @@ Exit codes: 0 fine, 1 a verification failed, 2 wrong use.
 """
 
 import codecs
+import errno
 import os
+import shutil
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -142,8 +145,8 @@ def summary(
     columns: Annotated[
         str | None,
         typer.Option(
-            help="Keys with commas between: name,op,stage,block,role,input,output,params,macs,"
-            "share,flops,activations,memory,live,intensity,field.",
+            help="Keys with commas between, of: name, op, stage, block, role, input, output, "
+            "params, macs, share, flops, activations, memory, live, intensity, field.",
             autocompletion=complete_columns,
         ),
     ] = None,
@@ -302,26 +305,42 @@ def given(**options: Any) -> dict[str, Any]:
 def pair(option: str, text: str) -> tuple[int, int]:
     """(vertical, horizontal) from "3" or "3x5"."""
     sides = text.lower().replace("×", "x").split("x")
-    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
-        raise LabError(f"{option} is a whole number or HxW, not {text!r}")
-    return int(sides[0]), int(sides[-1])
+    try:
+        first, *rest = map(int, sides)
+        (second,) = rest or [first]
+        return first, second
+    except ValueError:
+        shown = repr(text) if len(text) < 40 else "that"
+        raise LabError(f"{option} is a whole number or HxW, not {shown}") from None
 
 
 def answer(table: "Table", format: Format | None, output: Path | None, force: bool) -> None:
-    """Prints `table`, or writes it to a file."""
+    """Prints `table`, or writes it to a file.
+
+    Raises:
+        LabError: it cannot be written.
+    """
     if output is not None:
         format = format or SUFFIXES.get(output.suffix.lower(), Format.table)
         write_file(output, table.to(format.value), force)
         return
+    if sys.stdout is None:
+        raise LabError("there is no standard output to print to")
     if sys.stdout.encoding.lower().replace("-", "") != "utf8":
         codecs.register_error("plain", _plain_letters)
         sys.stdout.reconfigure(errors="plain")  # type: ignore[union-attr]
-    if format in (None, Format.table) and sys.stdout.isatty():
-        from rich.console import Console
+    try:
+        if format in (None, Format.table) and sys.stdout.isatty():
+            from rich.console import Console
 
-        Console(highlight=False).print(table)
-    else:
-        sys.stdout.write(table.to((format or Format.table).value))
+            Console(highlight=False).print(table)
+        else:
+            sys.stdout.write(table.to((format or Format.table).value))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise LabError(f"cannot print: {error.strerror}") from None
 
 
 def write_file(path: Path, text: str, force: bool) -> None:
@@ -330,20 +349,29 @@ def write_file(path: Path, text: str, force: bool) -> None:
     Raises:
         LabError: the file exists, or cannot be written.
     """
-    if path.exists() and not force:
-        raise LabError(f"{path} exists already; --force replaces it")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial: Path | None = None
     try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
+        target = path.resolve()  # a link goes on leading to its file
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if target.exists() and not force:
+            raise LabError(f"{path} exists already; --force replaces it")
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")  # a pipe or a device stays what it is
+            return
+        partial = target.with_name(f".{os.getpid()}.partial")
         partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        if target.exists():
+            shutil.copymode(target, partial)
+        partial.replace(target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        if partial is not None:
+            with suppress(OSError):
+                partial.unlink()
         raise LabError(f"cannot write {path}: {error.strerror}") from None
 
 
-PLAIN = {"×": "x", "·": "-", "–": "-", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")"}
+PLAIN = {"×": "x", "…": "-", "·": "-", "–": "-", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")"}
 
 
 def _plain_letters(error: UnicodeError) -> tuple[str, int]:

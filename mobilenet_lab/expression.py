@@ -26,11 +26,6 @@ class Expression:
         """The quantity called `name`, whose value is `value`."""
         return cls(value, name, f"{value:,}")
 
-    @property
-    def free_symbols(self) -> str:
-        """Named as in SymPy: that a formula is being written out, not only worked out."""
-        return self.symbols
-
     def __add__(self, other: "Operand") -> "Expression":
         return _join(self, "+", other, _SUM)
 
@@ -56,6 +51,9 @@ class Expression:
         ratio = _join(self, "/", other, _RATIO)
         return Expression(ratio.value, f"⌊{ratio.symbols}⌋", f"⌊{ratio.numbers}⌋")
 
+    def __mod__(self, other: "Operand") -> int:
+        return self.value % _lift(other).value
+
     def __neg__(self) -> "Expression":
         symbols, numbers = _inside(self, _PRODUCT)
         return Expression(-self.value, f"-{symbols}", f"-{numbers}", _PRODUCT)
@@ -70,8 +68,8 @@ Operand: TypeAlias = "int | Expression"
 def _join(left: Operand, sign: str, right: Operand, binding: int) -> Expression:
     a, b = _lift(left), _lift(right)
     value = _OPERATIONS[sign](a.value, b.value)
-    # a - (b - c) and a / (b / c) need their brackets, a + (b + c) and a × (b × c) do not
-    tight = binding + (sign in "-/")
+    # a - (b - c) and a / (b × c) need their brackets, a + (b + c) and a × (b × c) do not
+    tight = {"-": _RATIO, "/": _ATOM}.get(sign, binding)
     symbols, numbers = (
         f"{x} {sign} {y}" for x, y in zip(_inside(a, binding), _inside(b, tight), strict=True)
     )

@@ -102,9 +102,11 @@ def separable_macs(
 def separable_ratio(kernel: Number, c_out: Number) -> Number:
     """1 / C_out + 1 / (k_h k_w): depthwise-separable over standard, in MACs and in weights alike.
 
-    Exact: a Fraction for ints. Source: MobileNetV1, arXiv 1704.04861, section 3.1.
+    Exact (a Fraction) for ints, floats for arrays. Source: arXiv 1704.04861, section 3.1.
     """
     k_h, k_w = _pair(kernel)
+    if hasattr(c_out, "dtype"):
+        return 1 / c_out + 1 / (k_h * k_w)
     return _inverse(c_out) + _inverse(k_h * k_w)
 
 
@@ -144,12 +146,21 @@ def _per_group(c_in: Number, c_out: Number, groups: Number) -> Number:
     """C_in / g, refusing counts that the groups do not divide."""
     if isinstance(groups, int) and groups == 1:
         return c_in
-    if hasattr(groups, "free_symbols") or hasattr(c_in, "free_symbols"):
-        return c_in / groups
-    uneven = (c_in % groups != 0) | (c_out % groups != 0)
-    if uneven.any() if hasattr(uneven, "any") else uneven:
-        raise LabError(f"{groups} groups do not divide {c_in} input and {c_out} output channels")
-    return c_in // groups
+    if isinstance(groups, int) and groups < 1:
+        raise LabError(f"groups must be a whole number from 1, not {groups}")
+    for count in (c_in, c_out):
+        rest = count % groups
+        uneven = False if hasattr(rest, "free_symbols") else rest != 0
+        if uneven.any() if hasattr(uneven, "any") else uneven:
+            raise LabError(
+                f"{groups} groups do not divide {c_in} input and {c_out} output channels"
+            )
+    return c_in // groups if _is_whole(c_in) and _is_whole(groups) else c_in / groups
+
+
+def _is_whole(number: Number) -> bool:
+    """Whether it is an int or an array of them, which // divides exactly; / is for symbols."""
+    return isinstance(number, int) or hasattr(number, "dtype")
 
 
 def _inverse(number: Number) -> Number:

@@ -6,7 +6,7 @@ returns the feature that comes out. Nothing is computed but shapes.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import lru_cache
+from operator import index
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from mobilenet_lab.errors import LabError, ShapeError, UnknownNameError, VanishedError
@@ -15,6 +15,8 @@ from mobilenet_lab.trace import ACTIVATIONS, Feature, Layer, Op, Pair, Shape, Tr
 
 PaddingSpec: TypeAlias = int | Pair | Literal["same"] | None
 """Both axes, (vertical, horizontal), "same" (TensorFlow's rule) or None for k // 2 of an odd k."""
+LARGEST = 10**9
+"""No count or side is larger: what is, is a slip of the pen."""
 UPSAMPLE_MODES = ("nearest", "bilinear")
 
 
@@ -68,12 +70,8 @@ class Net:
         Raises:
             ShapeError: one of the three is not a whole number from 1.
         """
-        shape = (channels, *_pair(resolution))
-        if len(shape) != 3 or not all(map(_is_count, shape)):
-            raise ShapeError(
-                f"an image's channels, height and width are whole numbers from 1, not {shape}"
-            )
-        return self._record("input", name, (), shape)
+        depth = self._count(name, "channels", channels)
+        return self._record("input", name, (), (depth, *self._pair(name, "height and width", resolution)))
 
     def tap(self, name: str, x: Feature) -> Feature:
         """Gives `x` a name that heads can ask for (C1 ... C5)."""
@@ -129,11 +127,8 @@ class Net:
             VanishedError: no pixel is left.
         """
         window, sizes = self._slide(x, name, kernel, stride, padding, dilation)
-        for what, count in (("channels", channels), ("groups", groups)):
-            if not _is_count(count):
-                raise ShapeError(
-                    f"{self._at(name)}: {what} must be a whole number from 1, not {count}"
-                )
+        channels = self._count(name, "channels", channels)
+        groups = self._count(name, "groups", groups)
         if x.channels % groups or channels % groups:
             raise ShapeError(
                 f"{self._at(name)}: {groups} groups do not divide {x.channels} input "
@@ -153,10 +148,7 @@ class Net:
             raise ShapeError(
                 f"{self._at(name)}: a linear layer takes a vector, not {_text(x.shape)}"
             )
-        if not _is_count(features):
-            raise ShapeError(
-                f"{self._at(name)}: features must be a whole number from 1, not {features}"
-            )
+        features = self._count(name, "features", features)
         return self._record("linear", name, (x,), (features,), bias=bias)
 
     def batch_norm(self, x: Feature, eps: float = 1e-5, name: str = "norm") -> Feature:
@@ -221,12 +213,14 @@ class Net:
     def adaptive_avg_pool(self, x: Feature, size: int | Pair = 1, name: str = "pool") -> Feature:
         """Means over as many windows as `size` asks for; 1 is global average pooling."""
         self._check_map(x, name)
-        return self._record("adaptive_avg_pool", name, (x,), (x.channels, *_pair(size)))
+        shape = (x.channels, *self._pair(name, "size", size))
+        return self._record("adaptive_avg_pool", name, (x,), shape)
 
     def adaptive_max_pool(self, x: Feature, size: int | Pair = 1, name: str = "pool") -> Feature:
         """Largest values over as many windows as `size` asks for; 1 is global max pooling."""
         self._check_map(x, name)
-        return self._record("adaptive_max_pool", name, (x,), (x.channels, *_pair(size)))
+        shape = (x.channels, *self._pair(name, "size", size))
+        return self._record("adaptive_max_pool", name, (x,), shape)
 
     def upsample(
         self,
@@ -244,9 +238,10 @@ class Net:
         if (scale is None) == (size is None):
             raise ShapeError(f"{self._at(name)}: give a scale or a size")
         if size is None:
-            vertical, horizontal = _pair(scale or 1)
+            vertical, horizontal = self._pair(name, "scale", scale)
             size = (x.height * vertical, x.width * horizontal)
-        return self._record("upsample", name, (x,), (x.channels, *size), mode=mode)
+        shape = (x.channels, *self._pair(name, "size", size))
+        return self._record("upsample", name, (x,), shape, mode=mode)
 
     def flatten(self, x: Feature, name: str = "flatten") -> Feature:
         """The same values as one vector."""
@@ -267,7 +262,7 @@ class Net:
         Raises:
             ShapeError: the shapes differ.
         """
-        first = features[0]
+        first = self._first(features, name)
         for other in features[1:]:
             if other.shape != first.shape:
                 raise ShapeError(
@@ -281,7 +276,8 @@ class Net:
         Raises:
             ShapeError: neither is so.
         """
-        if gate.shape not in (x.shape, (x.shape[0], 1, 1)):
+        per_channel = len(x.shape) == 3 and gate.shape == (x.channels, 1, 1)
+        if gate.shape != x.shape and not per_channel:
             raise ShapeError(
                 f"{self._at(name)}: a gate of {_text(gate.shape)} does not fit {_text(x.shape)}"
             )
@@ -293,7 +289,7 @@ class Net:
         Raises:
             ShapeError: their heights or widths differ.
         """
-        first = features[0]
+        first = self._first(features, name)
         for other in features[1:]:
             if other.shape[1:] != first.shape[1:]:
                 raise ShapeError(
@@ -309,12 +305,12 @@ class Net:
         Raises:
             ShapeError: the parts do not add up to the channels.
         """
-        if sum(sizes) != x.channels or not all(_is_count(part) for part in sizes):
+        if sum(sizes) != x.channels or min(sizes) < 1:
             raise ShapeError(f"{self._at(name)}: {x.channels} channels do not split into {sizes}")
         parts, start = [], 0
-        for index, part in enumerate(sizes):
+        for number, part in enumerate(sizes):
             shape = (part, *x.shape[1:])
-            parts.append(self._record("split", f"{name}.{index}", (x,), shape, start=start))
+            parts.append(self._record("split", f"{name}.{number}", (x,), shape, start=start))
             start += part
         return parts
 
@@ -343,6 +339,11 @@ class Net:
     def _at(self, name: str) -> str:
         return self._open.prefix + name
 
+    def _first(self, features: Sequence[Feature], name: str) -> Feature:
+        if not features:
+            raise ShapeError(f"{self._at(name)}: needs a feature at least")
+        return features[0]
+
     def _check_map(self, x: Feature, name: str) -> None:
         if len(x.shape) != 3:
             raise ShapeError(f"{self._at(name)}: needs a map, not a vector of {x.shape[0]}")
@@ -359,22 +360,45 @@ class Net:
     ) -> tuple["Window", Pair]:
         """A window's walk over `x`: the window itself, and the height and width that come out."""
         self._check_map(x, name)
-        try:
-            window = _window(_pair(kernel), _pair(stride), padding, _pair(dilation))
-        except ShapeError as error:
-            raise ShapeError(f"{self._at(name)}: {error}") from None
+        kernel = self._pair(name, "kernel", kernel)
+        stride = self._pair(name, "stride", stride)
+        dilation = self._pair(name, "dilation", dilation)
+        if padding is None:
+            (k_h, k_w), (d_h, d_w) = kernel, dilation
+            padding = (d_h * (k_h - 1) // 2, d_w * (k_w - 1) // 2)
         if padding == "same":
-            sides = map(same_padding, x.shape[1:], window.kernel, window.stride, window.dilation)
-            window = window._replace(padding=tuple(sides))
-        height, width = map(
-            output_size, x.shape[1:], *window, (ceil_mode, ceil_mode)
-        )
+            rows, columns = map(same_padding, x.shape[1:], kernel, stride, dilation)
+        elif isinstance(padding, str):
+            raise ShapeError(
+                f'{self._at(name)}: padding is a number, a pair or "same", not {padding!r}'
+            )
+        else:
+            above, left = self._pair(name, "padding", padding, least=0)
+            rows, columns = (above, above), (left, left)
+        window = Window(kernel, stride, (rows, columns), dilation)
+        height, width = map(output_size, x.shape[1:], *window, (ceil_mode, ceil_mode))
         if height < 1 or width < 1:
             raise VanishedError(
                 f"{self._at(name)}: nothing is left of {_text(x.shape)} "
-                f"under a kernel of {_text(window.kernel)}"
+                f"under a kernel of {_text(kernel)}"
             )
         return window, (height, width)
+
+    def _count(self, name: str, what: str, value: Any) -> int:
+        """`value` as an int, if it is a whole number from 1."""
+        number = _whole(value)
+        if not 1 <= number <= LARGEST:
+            raise ShapeError(f"{self._at(name)}: {what} must be a whole number {_range(1, value)}")
+        return number
+
+    def _pair(self, name: str, what: str, value: Any, least: int = 1) -> Pair:
+        """`value` for both axes, as ints, if they are whole numbers from `least`."""
+        pair = value if isinstance(value, tuple | list) else (value, value)
+        if len(pair) == 2:
+            first, second = _whole(pair[0]), _whole(pair[1])
+            if least <= first <= LARGEST and least <= second <= LARGEST:
+                return first, second
+        raise ShapeError(f"{self._at(name)}: {what} must be whole numbers {_range(least, value)}")
 
 
 class Window(NamedTuple):
@@ -386,28 +410,6 @@ class Window(NamedTuple):
     dilation: Pair
 
 
-@lru_cache  # a network has few kinds of window, and checking one costs more than recording it
-def _window(kernel: Pair, stride: Pair, padding: PaddingSpec, dilation: Pair) -> Window:
-    """The window, checked; "same" leaves no padding yet, it depends on the map.
-
-    Raises:
-        ShapeError: a number is of no use.
-    """
-    for what, pair in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
-        if not (len(pair) == 2 and all(map(_is_count, pair))):
-            raise ShapeError(f"{what} must be whole numbers from 1, not {pair}")
-    if padding is None:
-        padding = tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
-    if padding == "same":
-        padding = 0
-    if isinstance(padding, str):
-        raise ShapeError(f'padding is a number, a pair or "same", not {padding!r}')
-    above, left = _pair(padding)
-    if not (_is_count(above + 1) and _is_count(left + 1)):
-        raise ShapeError(f"padding must be whole numbers from 0, not {padding}")
-    return Window(kernel, stride, ((above, above), (left, left)), dilation)
-
-
 class _Scope(NamedTuple):
     prefix: str
     stage: str
@@ -415,12 +417,20 @@ class _Scope(NamedTuple):
     role: str
 
 
-def _pair(value: int | Sequence[int]) -> Pair:
-    return tuple(value) if isinstance(value, tuple | list) else (value, value)
+def _whole(value: Any) -> int:
+    """`value` as an int if it is a whole number (also NumPy's), else one that no check passes."""
+    if type(value) is int:
+        return value
+    try:
+        return -1 if isinstance(value, bool) else index(value)
+    except TypeError:
+        return -1
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def _range(least: int, value: Any) -> str:
+    """The end of a sentence about `value`, which is out of range."""
+    text = repr(value) if len(repr(value)) < 40 else "that"
+    return f"from {least} to {LARGEST:,}, not {text}"
 
 
 def _text(shape: Shape) -> str:

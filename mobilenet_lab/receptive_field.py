@@ -28,7 +28,8 @@ from mobilenet_lab.errors import MisalignedError
 from mobilenet_lab.trace import Layer, Trace
 
 WINDOWS = ("conv2d", "max_pool", "avg_pool")
-RESAMPLING = ("adaptive_avg_pool", "adaptive_max_pool", "upsample")
+ADAPTIVE = ("adaptive_avg_pool", "adaptive_max_pool")
+RESAMPLING = (*ADAPTIVE, "upsample")
 
 
 class Axis(NamedTuple):

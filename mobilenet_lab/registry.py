@@ -12,7 +12,14 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mobilenet_lab.errors import LabError, MissingPackageError, UnknownNameError, VanishedError
+from mobilenet_lab.errors import (
+    LabError,
+    MissingPackageError,
+    ShapeError,
+    UnknownNameError,
+    VanishedError,
+)
+from mobilenet_lab.net import LARGEST
 from mobilenet_lab.published import Paper, Published
 from mobilenet_lab.trace import Pair, Trace
 
@@ -32,7 +39,8 @@ NETWORKS: dict[str, Entry] = {
     "mobilenet_v1_full_conv": Entry("mobilenet_v1", {"separable_blocks": False}),
     "mobilenet_v2": Entry("mobilenet_v2"),
 }
-LARGEST = 4096
+WIDEST = 1000
+SEARCHED = 4096
 """The side up to which a smallest working resolution is looked for, in pixels."""
 
 
@@ -73,7 +81,7 @@ def trace(name: str, **options: Any) -> Trace:
         made: Trace = make(**settings)
     except VanishedError as error:
         raise VanishedError(f"{name}: {error}{_smallest(make, settings)}") from None
-    shown = {key: settings[key] for key in CHECKS if key in settings} | options
+    shown = {key: settings[key] for key in (*CHECKS, *options) if key in settings}
     shown["resolution"] = made.input_shape[1:]
     return replace(made, name=name, settings=shown)
 
@@ -109,8 +117,9 @@ def parse_resolution(text: str) -> Pair:
     try:
         height, width = (int(side) for side in (sides * 2 if len(sides) == 1 else sides))
     except ValueError:
+        shown = repr(text) if len(text) < 40 else "that"
         raise LabError(
-            f"a resolution is a side like 224 or HxW like 192x256, not {text!r}"
+            f"a resolution is a side like 224 or HxW like 192x256, not {shown}"
         ) from None
     return height, width
 
@@ -143,8 +152,8 @@ def _positive(what: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
-    if isinstance(value, bool) or not (math.isfinite(number) and number > 0):
-        raise LabError(f"{what} must be a positive number, not {value}")
+    if isinstance(value, bool) or not 0 < number <= WIDEST:
+        raise LabError(f"{what} must be a positive number up to {WIDEST:,}, not {value}")
     return number
 
 
@@ -153,8 +162,9 @@ def _count(what: str, value: Any) -> int:
         number = operator.index(value)
     except TypeError:
         number = 0
-    if isinstance(value, bool) or number < 1:
-        raise LabError(f"{what} must be a whole number from 1, not {value}")
+    if isinstance(value, bool) or not 1 <= number <= LARGEST:
+        text = repr(value) if len(repr(value)) < 40 else "that"
+        raise LabError(f"{what} must be a whole number from 1 to {LARGEST:,}, not {text}")
     return number
 
 
@@ -177,24 +187,29 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
 
 
 def _smallest(make: Callable[..., Trace], settings: Mapping[str, Any]) -> str:
-    """The end of a sentence that says from which resolution on nothing vanishes."""
+    """The end of a sentence that says from which resolution on the network works."""
 
-    def vanishes(resolution: Pair) -> bool:
+    def fails(resolution: Pair, kind: type[ShapeError]) -> bool:
         try:
             make(**{**settings, "resolution": resolution})
-        except VanishedError:
+        except kind:
             return True
+        except ShapeError:
+            return False
         return False
 
     def least(resolution: Callable[[int], Pair]) -> int:
-        low, high = 0, LARGEST
+        low, high = 0, SEARCHED
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if vanishes(resolution(middle)) else (low, middle)
+            vanishes = fails(resolution(middle), VanishedError)
+            low, high = (middle, high) if vanishes else (low, middle)
         return high
 
-    if vanishes((LARGEST, LARGEST)):
-        return ""
-    height = least(lambda side: (side, LARGEST))
-    width = least(lambda side: (LARGEST, side))
-    return f"; the smallest resolution that works is {height}x{width}"
+    height = least(lambda side: (side, SEARCHED))
+    width = least(lambda side: (SEARCHED, side))
+    # sizes that do not fit together (a pyramid asks for even ones) are passed over
+    for more in range(256):
+        if not fails((height + more, width + more), ShapeError):
+            return f"; the smallest resolution that works is {height + more}x{width + more}"
+    return ""

@@ -130,4 +130,5 @@ class Trace:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise UnknownNameError("layer", name, [layer.name for layer in self.layers])
+        names = [layer.name for layer in self.layers]
+        raise UnknownNameError("layer", name, names, "`summary --level layer` shows them all")

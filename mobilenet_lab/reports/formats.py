@@ -16,7 +16,7 @@ def plain(table: Table) -> str:
     from rich.console import Console
 
     text = io.StringIO()
-    Console(file=text, width=10_000, color_system=None, legacy_windows=False).print(table)
+    Console(file=text, width=10_000, color_system=None, force_jupyter=False).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mobilenet_lab.errors import MissingPackageError, UnknownNameError
@@ -100,9 +101,9 @@ def write(value: Any, kind: Kind) -> str:
         case "short":
             return _short(value)
         case "number":
-            return f"{value:,.4g}" if isinstance(value, float) else str(value)
+            return _number(value) if isinstance(value, float) else str(value)
         case "ratio":
-            return f"{float(value):.3g}x"
+            return f"{_number(float(value), 3)}x"
         case "share":
             return f"{value:.1%}"
         case "shape":
@@ -110,7 +111,7 @@ def write(value: Any, kind: Kind) -> str:
         case "pair":
             if isinstance(value, str):
                 return value
-            vertical, horizontal = (f"{float(each):g}" for each in value)
+            vertical, horizontal = map(_exact, value)
             return vertical if vertical == horizontal else f"{vertical}×{horizontal}"
         case "any" if isinstance(value, int):
             return write(value, "count")
@@ -120,8 +121,18 @@ def write(value: Any, kind: Kind) -> str:
             return str(value)
 
 
+def _number(value: float, digits: int = 4) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
+
+
 def _short(value: int) -> str:
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if value >= size:
-            return f"{value / size:.4g} {unit}"
-    return str(value)
+    """Four digits and a unit."""
+    for unit, size in (("", 1), (" k", 10**3), (" M", 10**6)):
+        text = f"{value / size:.4g}"
+        if float(text) < 1000:
+            return text + unit
+    return _number(value / 10**9) + " G"
+
+
+def _exact(value: int | Fraction) -> str:
+    return str(value) if value.denominator == 1 else f"{float(value):g}"

@@ -29,7 +29,10 @@ def render(table: Table) -> Iterator[RenderableType]:
 
 def _grid(table: Table) -> RichTable:
     grid = RichTable(
-        box=box.SIMPLE_HEAD, show_footer=table.total is not None, pad_edge=False, padding=(0, 1)
+        box=box.SIMPLE_HEAD,
+        show_footer=table.total is not None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for column in table.columns:
         grid.add_column(

@@ -22,6 +22,8 @@ def traced(network: str | Trace, **options: Any) -> Trace:
     """
     if isinstance(network, str):
         return registry.trace(network, **options)
+    if not isinstance(network, Trace):
+        raise LabError(f"a network is a name or a Trace, not {type(network).__name__}")
     if options:
         raise LabError(f"a finished trace takes no options, got {', '.join(options)}")
     return network

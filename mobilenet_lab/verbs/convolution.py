@@ -70,7 +70,7 @@ def conv(
     analysis = analyse(trace)
     standard = analysis.by("stage")[0]
     rows = [_form(row, standard) for row in analysis.by("stage")]
-    rows += [_form(row, standard)._replace(name=f"  {row.role}") for row in analysis.rows[-2:]]
+    rows += [_form(row, standard)._replace(name=f"… {row.role}") for row in analysis.rows[-2:]]
     return Table(
         f"{window_text(trace.layers[1])} convolutions of {_by(trace.input_shape)} to {c_out}",
         COLUMNS,
@@ -84,7 +84,7 @@ def conv(
 def _groups(groups: int | Sequence[int], c_in: int, c_out: int) -> Sequence[int]:
     if isinstance(groups, int):
         return [groups]
-    return groups or ([2] if c_in % 2 == c_out % 2 == 0 else [])
+    return list(dict.fromkeys(groups)) or ([2] if c_in % 2 == c_out % 2 == 0 else [])
 
 
 def _form(row: Row, standard: Row) -> Form:

@@ -60,7 +60,8 @@ def explain(network: str | Trace, layer: str, *, dtype: str = "float32", **optio
     else:
         one = trace.layer(path)
         read = " and ".join(map(_by, one.in_shapes))
-        title = f"{one.name}: {window(one)}, {read} to {_by(one.out_shape)}"
+        shapes = f"{read} to {_by(one.out_shape)}" if read else _by(one.out_shape)
+        title = f"{one.name}: {window(one)}, {shapes}"
         equations = [
             *_geometry(one),
             _equation(one, "params", params(one, number)),
@@ -104,7 +105,11 @@ def _memory(layer: Layer, bytes_per_element: int) -> Iterator[Equation]:
         yield _equation(layer, "memory", 0, "bytes: nothing is moved")
         return
     written = formulas.elements(_symbols(layer.out_shape, "out"))
-    read = reduce(add, (formulas.elements(_symbols(shape, "in")) for shape in layer.in_shapes))
+    places = (
+        ["in"] if len(layer.in_shapes) == 1 else [f"in{n + 1}" for n in range(len(layer.in_shapes))]
+    )
+    inputs = map(_symbols, layer.in_shapes, places)
+    read = reduce(add, map(formulas.elements, inputs))
     moved = formulas.bytes_moved(
         read, number("params", params(layer)), written, number("bytes", bytes_per_element)
     )

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from mobilenet_lab.analysis import known_fields
-from mobilenet_lab.receptive_field import WINDOWS, Field
+from mobilenet_lab.receptive_field import ADAPTIVE, WINDOWS, Field
 from mobilenet_lab.reports.table import Column, Table
 from mobilenet_lab.trace import Layer, Shape, Trace
 from mobilenet_lab.verbs.common import WHOLE, facts, field_size, heading, traced
@@ -97,6 +97,8 @@ def _sees(layer: Layer, field: Field | None, image: Shape) -> str:
 
 def window(layer: Layer) -> str:
     """Kernel, stride and dilation, as they are usually written: "3×3 /2"; else the operation."""
+    if layer.op in ADAPTIVE and layer.out_shape[1:] == (1, 1):
+        return layer.op.replace("adaptive", "global").replace("_", " ")
     if layer.kernel is None:
         return layer.op.replace("_", " ")
     text = "×".join(map(str, layer.kernel))

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import analyse
+from mobilenet_lab.published import Paper
 from mobilenet_lab.reports.table import Column, Table
 from mobilenet_lab.trace import Shape
 from mobilenet_lab.verbs.common import CONVENTION
@@ -13,8 +14,7 @@ class Network(NamedTuple):
     """A registered network at its default settings."""
 
     name: str
-    paper: str
-    year: int
+    paper: Paper
     input_shape: Shape
     params: int
     macs: int
@@ -22,9 +22,9 @@ class Network(NamedTuple):
 
 COLUMNS = (
     Column("name", "name", "text", lambda row: row.name),
-    Column("paper", "paper", "text", lambda row: row.paper),
-    Column("year", "year", "number", lambda row: row.year),
-    Column("input", "input", "shape", lambda row: row.input_shape, "channels × height × width"),
+    Column("paper", "paper", "text", lambda row: row.paper.identifier),
+    Column("year", "year", "number", lambda row: row.paper.year),
+    Column("input", "input", "shape", lambda row: row.input_shape[1:], "height × width"),
     Column("params", "params", "short", lambda row: row.params, "learned parameters"),
     Column("macs", "MACs", "short", lambda row: row.macs, CONVENTION),
 )
@@ -35,8 +35,7 @@ def list_networks() -> Table:
     rows = []
     for name in registry.NETWORKS:
         paper, analysis = registry.paper(name), analyse(registry.trace(name))
-        source = f"{paper.authors}, {paper.identifier}"
         total, shape = analysis.total, analysis.trace.input_shape
-        rows.append(Network(name, source, paper.year, shape, total.params, total.macs))
+        rows.append(Network(name, paper, shape, total.params, total.macs))
     notes = (f"MACs by convention {CONVENTION}.",)
     return Table("Networks", COLUMNS, tuple(rows), notes=notes, facts={"convention": CONVENTION})
