@@ -15,26 +15,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mobilenet_lab.analysis import analyse as analyse
     from mobilenet_lab.errors import LabError as LabError
+    from mobilenet_lab.layers import Trace as Trace
     from mobilenet_lab.net import Net as Net
     from mobilenet_lab.receptive_field import receptive_fields as receptive_fields
     from mobilenet_lab.registry import build as build
     from mobilenet_lab.registry import published as published
     from mobilenet_lab.registry import trace as trace
-    from mobilenet_lab.trace import Trace as Trace
     from mobilenet_lab.verbs.compare import compare as compare
     from mobilenet_lab.verbs.convolution import conv as conv
     from mobilenet_lab.verbs.explain import explain as explain
     from mobilenet_lab.verbs.field import field as field
     from mobilenet_lab.verbs.listing import list_networks as list
     from mobilenet_lab.verbs.summary import summary as summary
-    from mobilenet_lab.verify import verify as verify
+    from mobilenet_lab.verification import verify as verify
 
 __version__ = "0.1.0"
 
 _HOME = {
     "LabError": "errors.LabError",
     "Net": "net.Net",
-    "Trace": "trace.Trace",
+    "Trace": "layers.Trace",
     "analyse": "analysis.analyse",
     "build": "registry.build",
     "compare": "verbs.compare.compare",
@@ -46,7 +46,7 @@ _HOME = {
     "receptive_fields": "receptive_field.receptive_fields",
     "summary": "verbs.summary.summary",
     "trace": "registry.trace",
-    "verify": "verify.verify",
+    "verify": "verification.verify",
 }
 """Public name -> where it lives."""
 
@@ -61,4 +61,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> "list[str]":  # type: ignore[valid-type]
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})

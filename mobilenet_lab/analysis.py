@@ -22,9 +22,9 @@ from mobilenet_lab.formulas import (
     linear_macs,
     linear_params,
 )
-from mobilenet_lab.published import Published
+from mobilenet_lab.layers import Layer, Shape, Trace
 from mobilenet_lab.receptive_field import Field, layer_field
-from mobilenet_lab.trace import Layer, Shape, Trace
+from mobilenet_lab.sources import Published
 
 Level = Literal["stage", "block", "layer", "role"]
 LEVELS: tuple[Level, ...] = ("stage", "block", "layer", "role")

@@ -1,7 +1,7 @@
 """Leaf idioms over shapes that three papers or more share; a block lives with its paper."""
 
+from mobilenet_lab.layers import Feature
 from mobilenet_lab.net import Net
-from mobilenet_lab.trace import Feature
 
 
 def classifier(net: Net, x: Feature, classes: int, dropout: float = 0.0) -> Feature:

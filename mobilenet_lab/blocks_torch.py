@@ -4,10 +4,29 @@ from collections import OrderedDict
 
 from torch import nn
 
+from mobilenet_lab.errors import UnknownNameError
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
+    "hardswish": nn.Hardswish,
+    "hardsigmoid": nn.Hardsigmoid,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
 }
+
+
+def activation(kind: str) -> nn.Module:
+    """An activation by its usual name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if kind not in ACTIVATIONS:
+        raise UnknownNameError("activation", kind, ACTIVATIONS)
+    return ACTIVATIONS[kind]()
 
 
 class ConvNormAct(nn.Sequential):
@@ -31,7 +50,7 @@ class ConvNormAct(nn.Sequential):
         )
         parts["norm"] = nn.BatchNorm2d(c_out)
         if act is not None:
-            parts["act"] = ACTIVATIONS[act]()
+            parts["act"] = activation(act)
         super().__init__(parts)
 
 

@@ -128,7 +128,7 @@ def main(
 
 @app.command("list")
 def list_(format: FormatOption = None, output: Output = None, force: Force = False) -> None:
-    """All networks: name, paper, year, input, parameters, MACs."""
+    """All networks, with parameters and MACs."""
     from mobilenet_lab.verbs.listing import list_networks
 
     answer(list_networks(), format, output, force)
@@ -159,12 +159,14 @@ def summary(
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """Parameters, MACs, memory and receptive field by stage, block, layer or role."""
+    """A network by stage, block, layer or role.
+
+    Parameters, MACs, memory and receptive field.
+    """
     from mobilenet_lab.verbs.summary import summary as ask
 
-    keys = None if columns is None else [key.strip() for key in columns.split(",") if key.strip()]
     options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
-    table = ask(name, level=level.value, columns=keys, sort=sort, dtype=dtype.value, **options)
+    table = ask(name, level=level.value, columns=columns, sort=sort, dtype=dtype.value, **options)
     answer(table, format, output, force)
 
 
@@ -181,7 +183,10 @@ def explain(
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """A layer's numbers as formulas: with symbols, with numbers, and the result."""
+    """The formulas behind a layer's numbers.
+
+    With symbols, with numbers, and the result.
+    """
     from mobilenet_lab.verbs.explain import explain as ask
 
     options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
@@ -202,7 +207,10 @@ def field(
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """Receptive field, jump and start of each layer, and what sees the whole image."""
+    """The receptive field of each layer.
+
+    Its size, jump and start, and what sees the whole image.
+    """
     from mobilenet_lab.verbs.field import field as ask
 
     options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
@@ -228,10 +236,10 @@ def compare(
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """Networks side by side, aligned by stage, with ratios to the first.
+    """Networks side by side, with ratios.
 
-    To compare one network with itself, name it twice: mobilenet_v2 mobilenet_v2 --width 1
-    --width 0.5.
+    They are aligned by stage where the stages have the same names, else by stride. To compare
+    one network with itself, name it twice: mobilenet_v2 mobilenet_v2 --width 1 --width 0.5.
     """
     from mobilenet_lab.verbs.compare import compare as ask
 
@@ -258,17 +266,21 @@ def conv(
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """Standard, grouped and depthwise-separable convolution side by side, with formulas."""
+    """One convolution in its forms.
+
+    Standard, grouped and depthwise-separable side by side, with formulas.
+    """
+    from mobilenet_lab.registry import parse_pair
     from mobilenet_lab.verbs.convolution import conv as ask
 
     table = ask(
         c_in,
         c_out,
-        pair("--kernel", kernel),
-        pair("--size", size),
-        stride=pair("--stride", stride),
-        padding="same" if padding == "same" else pair("--padding", padding),
-        dilation=pair("--dilation", dilation),
+        parse_pair("--kernel", kernel),
+        parse_pair("--size", size),
+        stride=parse_pair("--stride", stride),
+        padding="same" if padding == "same" else parse_pair("--padding", padding),
+        dilation=parse_pair("--dilation", dilation),
         groups=tuple(groups or ()),
         bias=bias,
     )
@@ -287,8 +299,11 @@ def verify(
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """Each row against fvcore and torchinfo on the PyTorch twin; exit code 1 if one differs."""
-    from mobilenet_lab.verify import verify as ask
+    """Each row against fvcore and torchinfo.
+
+    They count the PyTorch twin (the torch extra); the exit code is 1 if a row differs.
+    """
+    from mobilenet_lab.verification import verify as ask
 
     options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
     verification = ask(name, all_layers=all_layers, **options)
@@ -302,25 +317,13 @@ def given(**options: Any) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value is not None}
 
 
-def pair(option: str, text: str) -> tuple[int, int]:
-    """(vertical, horizontal) from "3" or "3x5"."""
-    sides = text.lower().replace("×", "x").split("x")
-    try:
-        first, *rest = map(int, sides)
-        (second,) = rest or [first]
-        return first, second
-    except ValueError:
-        shown = repr(text) if len(text) < 40 else "that"
-        raise LabError(f"{option} is a whole number or HxW, not {shown}") from None
-
-
 def answer(table: "Table", format: Format | None, output: Path | None, force: bool) -> None:
     """Prints `table`, or writes it to a file.
 
     Raises:
         LabError: it cannot be written.
     """
-    if output is not None:
+    if output is not None and output != Path("-"):
         format = format or SUFFIXES.get(output.suffix.lower(), Format.table)
         write_file(output, table.to(format.value), force)
         return
@@ -371,7 +374,7 @@ def write_file(path: Path, text: str, force: bool) -> None:
         raise LabError(f"cannot write {path}: {error.strerror}") from None
 
 
-PLAIN = {"×": "x", "…": "-", "·": "-", "–": "-", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")"}
+PLAIN = {"×": "x", "·": "-", "–": "-", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")"}
 
 
 def _plain_letters(error: UnicodeError) -> tuple[str, int]:

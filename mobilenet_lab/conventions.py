@@ -6,7 +6,7 @@ releases named; `verify` and the tests run the tools themselves.
 
 from mobilenet_lab.analysis import macs
 from mobilenet_lab.formulas import elements
-from mobilenet_lab.trace import Layer
+from mobilenet_lab.layers import Layer
 
 PAPER_LEAVES_OUT = "biases, batch norm, activations, pools, additions, gates"
 

@@ -139,7 +139,8 @@ def bytes_moved(read: Number, params: Number, written: Number, bytes_per_element
 
 
 def _pair(kernel: Number) -> tuple[Number, Number]:
-    return kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    first, second = kernel if isinstance(kernel, tuple | list) else (kernel, kernel)
+    return first, second
 
 
 def _per_group(c_in: Number, c_out: Number, groups: Number) -> Number:

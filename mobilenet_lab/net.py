@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from mobilenet_lab.errors import LabError, ShapeError, UnknownNameError, VanishedError
 from mobilenet_lab.formulas import output_size, same_padding
-from mobilenet_lab.trace import ACTIVATIONS, Feature, Layer, Op, Pair, Shape, Trace
+from mobilenet_lab.layers import ACTIVATIONS, Feature, Layer, Op, Pair, Shape, Trace
 
 PaddingSpec: TypeAlias = int | Pair | Literal["same"] | None
 """Both axes, (vertical, horizontal), "same" (TensorFlow's rule) or None for k // 2 of an odd k."""
@@ -71,7 +71,9 @@ class Net:
             ShapeError: one of the three is not a whole number from 1.
         """
         depth = self._count(name, "channels", channels)
-        return self._record("input", name, (), (depth, *self._pair(name, "height and width", resolution)))
+        return self._record(
+            "input", name, (), (depth, *self._pair(name, "height and width", resolution))
+        )
 
     def tap(self, name: str, x: Feature) -> Feature:
         """Gives `x` a name that heads can ask for (C1 ... C5)."""
@@ -187,9 +189,7 @@ class Net:
         name: str = "pool",
     ) -> Feature:
         """The largest value of each window; the stride is the kernel unless given."""
-        stride = kernel if stride is None else stride
-        window, sizes = self._slide(x, name, kernel, stride, padding, dilation, ceil_mode)
-        shape = (x.channels, *sizes)
+        window, shape = self._slide_pool(x, name, kernel, stride, padding, dilation, ceil_mode)
         return self._record("max_pool", name, (x,), shape, *window, ceil_mode=ceil_mode)
 
     def avg_pool(
@@ -203,9 +203,7 @@ class Net:
         name: str = "pool",
     ) -> Feature:
         """The mean of each window; the stride is the kernel unless given."""
-        stride = kernel if stride is None else stride
-        window, sizes = self._slide(x, name, kernel, stride, padding, 1, ceil_mode)
-        shape = (x.channels, *sizes)
+        window, shape = self._slide_pool(x, name, kernel, stride, padding, 1, ceil_mode)
         return self._record(
             "avg_pool", name, (x,), shape, *window, ceil_mode=ceil_mode, include_pad=include_pad
         )
@@ -252,6 +250,8 @@ class Net:
 
     def dropout(self, x: Feature, rate: float = 0.5, name: str = "dropout") -> Feature:
         """Random zeros while training, nothing at all afterwards."""
+        if not 0 <= rate <= 1:
+            raise ShapeError(f"{self._at(name)}: a dropout rate is from 0 to 1, not {rate}")
         return self._record("dropout", name, (x,), x.shape, rate=rate)
 
     # Operations on several features
@@ -305,10 +305,11 @@ class Net:
         Raises:
             ShapeError: the parts do not add up to the channels.
         """
-        if sum(sizes) != x.channels or min(sizes) < 1:
+        wholes = [_whole(part) for part in sizes]
+        if sum(wholes) != x.channels or min(wholes, default=0) < 1:
             raise ShapeError(f"{self._at(name)}: {x.channels} channels do not split into {sizes}")
         parts, start = [], 0
-        for number, part in enumerate(sizes):
+        for number, part in enumerate(wholes):
             shape = (part, *x.shape[1:])
             parts.append(self._record("split", f"{name}.{number}", (x,), shape, start=start))
             start += part
@@ -383,6 +384,25 @@ class Net:
                 f"under a kernel of {_text(kernel)}"
             )
         return window, (height, width)
+
+    def _slide_pool(
+        self,
+        x: Feature,
+        name: str,
+        kernel: int | Pair,
+        stride: int | Pair | None,
+        padding: PaddingSpec,
+        dilation: int | Pair,
+        ceil_mode: bool,
+    ) -> tuple["Window", Shape]:
+        """As `_slide`, with the stride of a pool, and windows that never see padding only."""
+        step = kernel if stride is None else stride
+        window, sizes = self._slide(x, name, kernel, step, padding, dilation, ceil_mode)
+        if any(
+            2 * before > k for (before, _), k in zip(window.padding, window.kernel, strict=True)
+        ):
+            raise ShapeError(f"{self._at(name)}: a pool is padded by half its kernel at most")
+        return window, (x.channels, *sizes)
 
     def _count(self, name: str, what: str, value: Any) -> int:
         """`value` as an int, if it is a whole number from 1."""

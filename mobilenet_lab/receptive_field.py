@@ -25,7 +25,7 @@ from math import gcd, lcm
 from typing import Any, NamedTuple
 
 from mobilenet_lab.errors import MisalignedError
-from mobilenet_lab.trace import Layer, Trace
+from mobilenet_lab.layers import Layer, Trace
 
 WINDOWS = ("conv2d", "max_pool", "avg_pool")
 ADAPTIVE = ("adaptive_avg_pool", "adaptive_max_pool")
@@ -62,7 +62,7 @@ class Axis(NamedTuple):
         return self.lo[phase] + offset, self.hi[phase] + offset
 
     def covering(self, pixels: int, units: int) -> int:
-        """How many of `units` units see all of an axis of `pixels` pixels."""
+        """How many of `units` units have a field that covers an axis of `pixels` pixels."""
         if self.size < pixels:
             return 0
         spans = map(self.span, range(units))
@@ -85,7 +85,7 @@ class Field(NamedTuple):
         return self.vertical.size, self.horizontal.size
 
     def covering(self, image: Sequence[int], units: Sequence[int]) -> int:
-        """How many units of a map of `units` (H x W) see the whole `image` (H x W)."""
+        """How many units of a map of `units` (H x W) have a field that covers `image` (H x W)."""
         vertical, horizontal = (
             count if axis is None else axis.covering(pixels, count)
             for axis, pixels, count in zip(self[:2], image, units, strict=True)
@@ -148,7 +148,7 @@ def _axis(layer: Layer, axis: int, seen: Axis | None) -> Axis | None:
     outputs = (layer.out_shape[1:] or (1, 1))[axis]
     if units == outputs:
         return seen
-    if outputs == 1:
+    if outputs == 1 and layer.op != "upsample":
         return None
     step = gcd(units, outputs)
     reads = {"upsample": _nearest if layer.mode == "nearest" else _bilinear}.get(

@@ -19,9 +19,9 @@ from mobilenet_lab.errors import (
     UnknownNameError,
     VanishedError,
 )
+from mobilenet_lab.layers import Pair, Trace
 from mobilenet_lab.net import LARGEST
-from mobilenet_lab.published import Paper, Published
-from mobilenet_lab.trace import Pair, Trace
+from mobilenet_lab.sources import Paper, Published
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,24 +107,22 @@ def build(name: str, **options: Any) -> "nn.Module":
     return built
 
 
-def parse_resolution(text: str) -> Pair:
-    """(height, width) from "224" or "192x256".
+def parse_pair(what: str, text: str) -> Pair:
+    """(vertical, horizontal) from "3" or "3x5".
 
     Raises:
         LabError: it is neither.
     """
     sides = text.lower().replace("×", "x").split("x")
-    try:
-        height, width = (int(side) for side in (sides * 2 if len(sides) == 1 else sides))
-    except ValueError:
+    if len(sides) > 2 or not all(side.isdecimal() and len(side) < 20 for side in sides):
         shown = repr(text) if len(text) < 40 else "that"
-        raise LabError(
-            f"a resolution is a side like 224 or HxW like 192x256, not {shown}"
-        ) from None
-    return height, width
+        raise LabError(f"{what} is one whole number or HxW like 192x256, not {shown}")
+    return int(sides[0]), int(sides[-1])
 
 
 def _entry(name: str) -> Entry:
+    if not isinstance(name, str):
+        raise LabError(f"a network's name is a text, not {type(name).__name__}")
     if name not in NETWORKS:
         raise UnknownNameError("network", name, NETWORKS, "`mobilenet-lab list` shows them all")
     return NETWORKS[name]
@@ -139,11 +137,18 @@ def _settings(name: str, make: Callable[..., Any], given: Mapping[str, Any]) -> 
         if key not in known or key in fixed:
             free = [option for option in known if option not in fixed]
             raise UnknownNameError(f"option of {name}", key, free)
-        settings[key] = CHECKS.get(key, _as_given)(key, value)
+        check = _flag if isinstance(settings[key], bool) else CHECKS.get(key, _as_given)
+        settings[key] = check(key, value)
     return settings | dict(fixed)
 
 
 def _as_given(what: str, value: Any) -> Any:
+    return value
+
+
+def _flag(what: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise LabError(f"{what} is True or False, not {value!r}")
     return value
 
 
@@ -170,7 +175,7 @@ def _count(what: str, value: Any) -> int:
 
 def _resolution(what: str, value: Any) -> Pair:
     if isinstance(value, str):
-        value = parse_resolution(value)
+        value = parse_pair(what, value)
     sides = value if isinstance(value, tuple | list) else (value, value)
     if len(sides) != 2:
         raise LabError(f"{what} is a side or (height, width), not {value}")

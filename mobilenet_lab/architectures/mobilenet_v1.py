@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from mobilenet_lab.blocks import classifier
 from mobilenet_lab.channels import floor_channels
+from mobilenet_lab.layers import Feature, Pair, Trace
 from mobilenet_lab.net import Net
-from mobilenet_lab.published import Paper, published_rows
-from mobilenet_lab.trace import Feature, Pair, Trace
+from mobilenet_lab.sources import Paper, published_rows
 
 PAPER = Paper(
     "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",

@@ -62,37 +62,61 @@ def json_text(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A booktabs table."""
-    spec = "".join("l" if _left(column) else "r" for column in table.columns)
-    caption = " \\\\ ".join(_latex(line) for line in (table.title, table.subtitle) if line)
-    lines = [
-        r"% needs \usepackage{booktabs}",
-        r"\begin{table}",
-        rf"\caption{{{caption}}}",
-        rf"\begin{{tabular}}{{{spec}}}",
-        r"\toprule",
-        " & ".join(_latex(column.title) for column in table.columns) + r" \\",
-        r"\midrule",
-        *(" & ".join(map(_latex, _texts(table, row))) + r" \\" for row in table.rows),
-    ]
+    """A booktabs table; a long one breaks over pages."""
+    texts = "p{0.27\\linewidth}" if table.layout == "equations" else "l"
+    spec = "".join(texts if _left(column) else "r" for column in table.columns)
+    short, whole = _latex(table.title), " -- ".join(filter(None, (table.title, table.subtitle)))
+    caption = rf"\caption[{{{short}}}]{{{_latex(whole)}}}"
+    head = " & ".join(_latex(column.title) for column in table.columns) + r" \\"
+    body = [" & ".join(map(_latex, _texts(table, row))) + r" \\" for row in table.rows]
     if table.total is not None:
-        lines += [r"\midrule", " & ".join(map(_latex, _texts(table, table.total))) + r" \\"]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\small {_latex(note)}" for note in table.notes]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+        body += [r"\midrule", " & ".join(map(_latex, _texts(table, table.total))) + r" \\"]
+    notes = [rf"\par\small {_latex(note)}" for note in table.notes]
+    rules = [r"\toprule", head, r"\midrule"]
+    if len(table.rows) > 40:
+        lines = [
+            r"% needs \usepackage{booktabs,longtable}",
+            rf"\begin{{longtable}}{{{spec}}}",
+            caption + r" \\",
+            *rules,
+            r"\endhead",
+            *body,
+            r"\bottomrule",
+            r"\end{longtable}",
+            *notes,
+        ]
+    else:
+        lines = [
+            r"% needs \usepackage{booktabs}",
+            r"\begin{table}",
+            r"\centering",
+            caption,
+            rf"\begin{{tabular}}{{{spec}}}",
+            *rules,
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            *notes,
+            r"\end{table}",
+        ]
+    return "\n".join(lines) + "\n"
 
 
-STYLE = """<style>
+STYLE = """<meta charset="utf-8">
+<style>
 .mobilenet-lab {font-family: system-ui, sans-serif; font-size: 0.9em; color: inherit}
 .mobilenet-lab table {border-collapse: collapse; margin: 0.5em 0}
 .mobilenet-lab td {font-variant-numeric: tabular-nums}
 .mobilenet-lab caption {text-align: left; font-weight: bold; padding: 0.3em 0}
+.mobilenet-lab div {overflow-x: auto}
 .mobilenet-lab th, .mobilenet-lab td {padding: 0.15em 0.7em; text-align: right; background: none}
+.mobilenet-lab th, .mobilenet-lab td {white-space: nowrap}
 .mobilenet-lab .left {text-align: left}
 .mobilenet-lab thead th, .mobilenet-lab tbody {border-bottom: 1px solid #888}
 .mobilenet-lab tfoot td {font-weight: bold}
 .mobilenet-lab .bar {display: inline-block; width: 6em; text-align: left; margin-right: 0.6em}
-.mobilenet-lab .bar i {display: inline-block; height: 0.75em; background: #0072b2}
+.mobilenet-lab .bar i {display: inline-block; height: 0.75em; background: #3a93c9}
+.mobilenet-lab .share {display: inline-block; min-width: 3.6em}
 .mobilenet-lab p {margin: 0.2em 0; opacity: 0.75}
 </style>"""
 
@@ -104,7 +128,10 @@ def html(table: Table) -> str:
         value = column.value(row)
         text = escape(write(value, column.kind))
         if column.kind == "share" and value is not None:
-            text = f'<span class="bar"><i style="width: {value:.1%}"></i></span>{text}'
+            text = (
+                f'<span class="bar"><i style="width: {value:.1%}"></i></span>'
+                f'<span class="share">{text}</span>'
+            )
         return f'<td class="left">{text}</td>' if _left(column) else f"<td>{text}</td>"
 
     def line(row: Any) -> str:
@@ -118,7 +145,7 @@ def html(table: Table) -> str:
     parts = [
         STYLE,
         '<div class="mobilenet-lab">',
-        f"<table><caption>{escape(table.title)}</caption>",
+        f"<div><table><caption>{escape(table.title)}</caption>",
         f"<thead><tr>{''.join(heads)}</tr></thead>",
         "<tbody>",
         *map(line, table.rows),
@@ -126,7 +153,7 @@ def html(table: Table) -> str:
     ]
     if table.total is not None:
         parts.append(f"<tfoot>{line(table.total)}</tfoot>")
-    parts.append("</table>")
+    parts.append("</table></div>")
     parts += [f"<p>{escape(text)}</p>" for text in (table.subtitle, *table.notes) if text]
     return "\n".join([*parts, "</div>"]) + "\n"
 

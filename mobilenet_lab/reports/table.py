@@ -88,7 +88,7 @@ class Table:
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         from mobilenet_lab.reports.terminal import render
 
-        yield from render(self)
+        yield from render(self, console, options)
 
 
 def write(value: Any, kind: Kind) -> str:
@@ -122,16 +122,21 @@ def write(value: Any, kind: Kind) -> str:
 
 
 def _number(value: float, digits: int = 4) -> str:
-    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
+    """`digits` significant digits, zeros at the end included, and never an exponent."""
+    if value == 0:
+        return "0"
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    return f"{value:,.{max(digits - 1 - exponent, 0)}f}"
 
 
 def _short(value: int) -> str:
     """Four digits and a unit."""
-    for unit, size in (("", 1), (" k", 10**3), (" M", 10**6)):
-        text = f"{value / size:.4g}"
-        if float(text) < 1000:
-            return text + unit
-    return _number(value / 10**9) + " G"
+    if value < 1000:
+        return str(value)
+    for unit, size in (("k", 10**3), ("M", 10**6)):
+        if value < 999.95 * size:
+            return f"{_number(value / size)} {unit}"
+    return f"{_number(value / 10**9)} G"
 
 
 def _exact(value: int | Fraction) -> str:

@@ -4,8 +4,8 @@ from typing import Any
 
 from mobilenet_lab import conventions, registry
 from mobilenet_lab.errors import LabError
+from mobilenet_lab.layers import Trace
 from mobilenet_lab.receptive_field import Field
-from mobilenet_lab.trace import Trace
 
 CONVENTION = "paper: multiply-accumulates of convolutions and linear layers"
 NOT_COUNTED = f"Not counted as MACs: {conventions.PAPER_LEAVES_OUT}."

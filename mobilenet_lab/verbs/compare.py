@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from mobilenet_lab.analysis import Analysis, Row, analyse, gather
 from mobilenet_lab.errors import LabError
+from mobilenet_lab.layers import Trace
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.trace import Trace
 from mobilenet_lab.verbs.common import CONVENTION, NOT_COUNTED, facts, heading, traced
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -29,6 +29,8 @@ class Compared(NamedTuple):
 def compare(*networks: str | Trace, **options: Any) -> Table:
     """Parameters and MACs of two networks or more, stage by stage, with ratios to the first.
 
+    Of more than two, the ratios are those of the MACs.
+
     Networks whose stages have the same names (one architecture at several widths, say) are
     aligned by stage; others by stride, the input pixels between the units of a stage's output.
     Each option is one value for all, or a list with one for each.
@@ -51,7 +53,7 @@ def compare(*networks: str | Trace, **options: Any) -> Table:
     traces = [analysis.trace for analysis in analyses]
     legend = [f"{letter}: {heading(trace)}" for letter, trace in zip(LETTERS, traces, strict=False)]
     return Table(
-        " and ".join(trace.name or "network" for trace in traces),
+        _title([trace.name or "network" for trace in traces]),
         _columns(len(traces), "stage" if by_stage else "stride"),
         tuple(rows),
         Compared("total", tuple(analysis.total for analysis in analyses)),
@@ -59,6 +61,12 @@ def compare(*networks: str | Trace, **options: Any) -> Table:
         (*legend, "Ratios: to A.", NOT_COUNTED),
         {"networks": [facts(trace) for trace in traces], "convention": CONVENTION},
     )
+
+
+def _title(names: list[str]) -> str:
+    if len(set(names)) == 1:
+        return f"{names[0]} at {len(names)} settings"
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _spread(options: dict[str, Any], networks: int) -> list[dict[str, Any]]:
@@ -103,7 +111,7 @@ def _columns(networks: int, title: str) -> tuple[Column, ...]:
     for index, letter in enumerate(LETTERS[:networks]):
         for quantity, short in (("params", "params"), ("macs", "MACs")):
             columns.append(_count(index, letter, quantity, short))
-            if index:
+            if index and (quantity == "macs" or networks == 2):
                 columns.append(_ratio(index, letter, quantity, short))
     return tuple(columns)
 

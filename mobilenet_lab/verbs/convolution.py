@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from mobilenet_lab import formulas
 from mobilenet_lab.analysis import Row, analyse, macs, params
 from mobilenet_lab.expression import Expression
+from mobilenet_lab.layers import Pair, Shape, Trace
 from mobilenet_lab.net import Net, PaddingSpec
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.trace import Pair, Shape, Trace
 from mobilenet_lab.verbs.common import CONVENTION
 from mobilenet_lab.verbs.field import window as window_text
 
@@ -70,7 +70,7 @@ def conv(
     analysis = analyse(trace)
     standard = analysis.by("stage")[0]
     rows = [_form(row, standard) for row in analysis.by("stage")]
-    rows += [_form(row, standard)._replace(name=f"… {row.role}") for row in analysis.rows[-2:]]
+    rows += [_form(row, standard)._replace(name=row.role) for row in analysis.rows[-2:]]
     return Table(
         f"{window_text(trace.layers[1])} convolutions of {_by(trace.input_shape)} to {c_out}",
         COLUMNS,
@@ -101,6 +101,7 @@ def _form(row: Row, standard: Row) -> Form:
 def _notes(trace: Trace) -> Iterator[str]:
     """Each form's formula, with symbols once and with numbers for all."""
     standard, depthwise, pointwise = trace.layers[1], trace.layers[-2], trace.layers[-1]
+    yield "depthwise-separable: depthwise, then pointwise"
     for quantity, count in (("params", params), ("MACs", macs)):
         yield f"{quantity} = {count(standard, Expression.symbol).symbols}"
         for layer in trace.layers[1:]:

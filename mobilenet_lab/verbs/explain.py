@@ -9,9 +9,9 @@ from mobilenet_lab import formulas
 from mobilenet_lab.analysis import DTYPES, VIEWS, known_fields, macs, params
 from mobilenet_lab.errors import UnknownNameError
 from mobilenet_lab.expression import Expression
+from mobilenet_lab.layers import Layer, Shape, Trace
 from mobilenet_lab.receptive_field import WINDOWS
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.trace import Layer, Shape, Trace
 from mobilenet_lab.verbs.common import CONVENTION, NOT_COUNTED, facts, heading, traced
 from mobilenet_lab.verbs.field import window
 
@@ -75,7 +75,7 @@ def explain(network: str | Trace, layer: str, *, dtype: str = "float32", **optio
         COLUMNS,
         tuple(equations),
         subtitle=heading(trace),
-        notes=(f"MACs by convention {CONVENTION}.", NOT_COUNTED),
+        notes=(f"MACs by convention {CONVENTION}", NOT_COUNTED),
         facts=facts(trace),
         layout="equations",
     )

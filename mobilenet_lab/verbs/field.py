@@ -4,9 +4,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from mobilenet_lab.analysis import known_fields
+from mobilenet_lab.layers import Layer, Shape, Trace
 from mobilenet_lab.receptive_field import ADAPTIVE, WINDOWS, Field
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.trace import Layer, Shape, Trace
 from mobilenet_lab.verbs.common import WHOLE, facts, field_size, heading, traced
 
 

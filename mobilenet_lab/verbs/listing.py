@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import analyse
-from mobilenet_lab.published import Paper
+from mobilenet_lab.layers import Shape
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.trace import Shape
+from mobilenet_lab.sources import Paper
 from mobilenet_lab.verbs.common import CONVENTION
 
 
@@ -37,5 +37,5 @@ def list_networks() -> Table:
         paper, analysis = registry.paper(name), analyse(registry.trace(name))
         total, shape = analysis.total, analysis.trace.input_shape
         rows.append(Network(name, paper, shape, total.params, total.macs))
-    notes = (f"MACs by convention {CONVENTION}.",)
+    notes = (f"MACs by convention {CONVENTION}",)
     return Table("Networks", COLUMNS, tuple(rows), notes=notes, facts={"convention": CONVENTION})

@@ -6,8 +6,8 @@ from typing import Any
 from mobilenet_lab.analysis import Analysis, Row, analyse
 from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.formulas import elements
+from mobilenet_lab.layers import Trace
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.trace import Trace
 from mobilenet_lab.verbs.common import (
     CONVENTION,
     NOT_COUNTED,
@@ -29,15 +29,15 @@ def summary(
     network: str | Trace,
     *,
     level: str = "stage",
-    columns: Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     sort: str | None = None,
     dtype: str = "float32",
     **options: Any,
 ) -> Table:
     """A network's parameters, MACs, memory and receptive field by stage, block, layer or role.
 
-    `columns` are keys of `summary_columns`, `sort` is one of them (numbers fall, texts rise) and
-    `dtype` the type whose bytes memory is counted in.
+    `columns` are some of COLUMN_KEYS (a list, or with commas between), `sort` is one of them
+    (numbers fall, texts rise) and `dtype` the type whose bytes memory is counted in.
 
     Raises:
         UnknownNameError: no such network, option, level, column or dtype.
@@ -45,12 +45,13 @@ def summary(
     """
     analysis = analyse(traced(network, **options), dtype)
     known = {column.key: column for column in summary_columns(analysis, level)}
-    keys = tuple(DEFAULT_COLUMNS if columns is None else columns)
+    asked = columns.split(",") if isinstance(columns, str) else columns
+    keys = DEFAULT_COLUMNS if asked is None else tuple(dict.fromkeys(key.strip() for key in asked))
+    if not any(keys):
+        raise LabError(f"a table needs a column: {', '.join(known)}")
     for key in (*keys, *([] if sort is None else [sort])):
         if key not in known:
             raise UnknownNameError("column", key, known, f"there are {', '.join(known)}")
-    if not keys:
-        raise LabError(f"a table needs a column: {', '.join(known)}")
     rows = analysis.by(level)
     if sort is not None:
         rows = _sorted(rows, known[sort])

@@ -4,7 +4,7 @@ import pytest
 
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import analyse, as_published
-from mobilenet_lab.published import Published
+from mobilenet_lab.sources import Published
 
 ROWS = [row for name in registry.NETWORKS for row in registry.published(name)]
 

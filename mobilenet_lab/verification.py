@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mobilenet_lab import conventions, registry
 from mobilenet_lab.analysis import analyse
-from mobilenet_lab.errors import MissingPackageError
+from mobilenet_lab.errors import LabError, MissingPackageError
+from mobilenet_lab.layers import Layer, Trace
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.trace import Layer, Trace
 from mobilenet_lab.verbs.common import facts, heading
 
 if TYPE_CHECKING:
@@ -87,7 +87,14 @@ def verify(name: str, *, all_layers: bool = False, **options: Any) -> Verificati
 
 
 def verify_module(trace: Trace, module: "nn.Module", *, all_layers: bool = False) -> Verification:
-    """`trace` against `module`, layer by layer; the module comes back in the mode it was in."""
+    """`trace` against `module`, layer by layer; the module comes back in the mode it was in.
+
+    Compared are names, shapes, parameters and counts. What costs nothing (which activation, where
+    a residual joins) no counter can see: the tests run the trace with the module's weights.
+
+    Raises:
+        LabError: the module does not run on the trace's input.
+    """
     training = {part: part.training for part in module.modules()}
     try:
         checks = tuple(_checks(trace, module.eval()))
@@ -120,6 +127,11 @@ def _checks(trace: Trace, module: "nn.Module") -> Iterator[Check]:
 
     image = torch.zeros(1, *trace.input_shape)
     with torch.no_grad():
+        try:
+            module(image)
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise LabError(f"the module does not run on {heading(trace)}: {reason}") from error
         by_fvcore = fvcore.count(module, image)
         by_torchinfo = torchinfo.count(module, image)
         flops = flop_counter.count(module, image)

@@ -1,0 +1,91 @@
+"""Which networks are tried at which settings, and weights that let no mistake hide."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mobilenet_lab import registry
+
+NAMES = tuple(registry.NETWORKS)
+WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+RESOLUTIONS = ((32, 32), (97, 130), (128, 64), (224, 224))
+ODD_ONES = (
+    {"width": 0.01, "resolution": (1, 1)},
+    {"width": 0.6180339887, "resolution": (31, 67)},
+    {"width": 2.0, "resolution": (65, 33), "classes": 1},
+    {"classes": 7, "resolution": (40, 200)},
+    {"in_channels": 1, "resolution": (48, 32)},
+    {"in_channels": 12, "classes": 21, "resolution": (47, 47), "width": 0.9},
+)
+
+
+def grid() -> list[tuple[str, dict[str, Any]]]:
+    """Every network at every width (small images), every resolution, and settings less usual."""
+    settings = [{"width": width, "resolution": (33, 65)} for width in WIDTHS]
+    settings += [{"resolution": resolution} for resolution in RESOLUTIONS]
+    settings += [{"width": 0.35, "resolution": resolution} for resolution in RESOLUTIONS]
+    return [
+        (name, {key: value for key, value in each.items() if key in options(name)})
+        for name in NAMES
+        for each in [*settings, *ODD_ONES]
+    ]
+
+
+def options(name: str) -> set[str]:
+    """The options that network `name` can be traced with."""
+    return set(inspect.signature(registry.architecture(name).trace).parameters)
+
+
+def label(value: object) -> str | None:
+    """A test's name from its settings: `width=0.5,resolution=33x65`."""
+    if not isinstance(value, dict):
+        return None
+    parts = {k: "x".join(map(str, v)) if isinstance(v, tuple) else v for k, v in value.items()}
+    return ",".join(f"{k}={v}" for k, v in parts.items())
+
+
+def build(name: str, **settings: Any) -> nn.Module:
+    """The module of network `name` in eval mode; a resolution among the settings is left out."""
+    settings.pop("resolution", None)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return registry.build(name, **settings).eval()
+
+
+def twin(name: str, **settings: Any) -> nn.Module:
+    """The same, with every batch norm as it might be after training (`randomise`)."""
+    return randomise(build(name, **settings), settings.get("in_channels", 3))
+
+
+@torch.no_grad()
+def randomise(module: nn.Module, in_channels: int = 3) -> nn.Module:
+    """Gives every batch norm a scale, shift and statistics of its own.
+
+    A fresh one is the identity, and the identity does not tell where it stands. The statistics are
+    near those of the data, so that nothing explodes; the weights before are so small that the
+    variance is of the size of eps, so that eps counts.
+    """
+    random = torch.Generator().manual_seed(2)
+    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            part.weight *= 0.005
+    for norm in norms:
+        norm.weight.uniform_(1.0, 5.0, generator=random)  # past the 6 of ReLU6 at times
+        norm.bias.uniform_(-1.0, 2.0, generator=random)
+        norm.momentum = 1.0  # the statistics become those of the next batch
+    module.train()(images(4, (in_channels, 64, 64), seed=3))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        spread = norm.running_var.sqrt()
+        norm.running_mean += 0.3 * spread * torch.randn(spread.shape, generator=random)
+        norm.running_var *= torch.empty_like(spread).uniform_(0.5, 2.0, generator=random)
+    return module.eval()
+
+
+def images(count: int, shape: tuple[int, ...], seed: int = 1) -> Tensor:
+    """`count` random images of `shape` (C x H x W)."""
+    return torch.randn(count, *shape, generator=torch.Generator().manual_seed(seed))
