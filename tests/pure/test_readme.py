@@ -1,0 +1,41 @@
+"""The README shows what the commands really print, and its commands are the real ones."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mobilenet_lab.cli import app
+
+README = Path(__file__).parents[2] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+def test_the_output_shown_is_the_output() -> None:
+    shown = re.search(r"\$ mobilenet-lab (.*)\n((?:.*\n)*?)```", TEXT)
+    assert shown is not None
+    result = CliRunner().invoke(app, shown[1].split())
+    assert result.stdout == shown[2]
+
+
+COMMANDS = re.findall(r"^\| `mobilenet-lab (.*?)` \|", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if not each.startswith("verify")])
+def test_every_command_of_the_table_answers(command: str) -> None:
+    result = CliRunner().invoke(app, command.split())
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout
+
+
+def test_there_are_commands_to_try() -> None:
+    assert len(COMMANDS) > 5
+
+
+def test_the_two_commands_to_paste_stand_alone_on_their_lines() -> None:
+    lines = [line for line in TEXT.splitlines() if line.startswith("python3 -m venv")]
+    assert [line.split(" && ")[-1] for line in lines] == [
+        ".venv/bin/mobilenet-lab summary mobilenet_v2",
+        ".venv/bin/python -m pytest",
+    ]
