@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from mobilenet_lab.net import Net as Net
     from mobilenet_lab.receptive_field import receptive_fields as receptive_fields
     from mobilenet_lab.registry import build as build
-    from mobilenet_lab.registry import published as published
     from mobilenet_lab.registry import trace as trace
     from mobilenet_lab.verbs.compare import compare as compare
     from mobilenet_lab.verbs.convolution import conv as conv
     from mobilenet_lab.verbs.explain import explain as explain
     from mobilenet_lab.verbs.field import field as field
     from mobilenet_lab.verbs.listing import list_networks as list
+    from mobilenet_lab.verbs.published import published as published
     from mobilenet_lab.verbs.summary import summary as summary
     from mobilenet_lab.verification import verify as verify
 
@@ -42,7 +42,7 @@ _HOME = {
     "explain": "verbs.explain.explain",
     "field": "verbs.field.field",
     "list": "verbs.listing.list_networks",
-    "published": "registry.published",
+    "published": "verbs.published.published",
     "receptive_fields": "receptive_field.receptive_fields",
     "summary": "verbs.summary.summary",
     "trace": "registry.trace",

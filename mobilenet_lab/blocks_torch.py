@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from torch import nn
+from torch import Tensor, nn
 
 from mobilenet_lab.errors import UnknownNameError
 
@@ -43,15 +43,40 @@ class ConvNormAct(nn.Sequential):
         stride: int = 1,
         groups: int = 1,
         act: str | None = "relu",
+        *,
+        dilation: int = 1,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
     ) -> None:
+        padding = dilation * (kernel - 1) // 2
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         parts["conv"] = nn.Conv2d(
-            c_in, c_out, kernel, stride, padding=(kernel - 1) // 2, groups=groups, bias=False
+            c_in, c_out, kernel, stride, padding, dilation, groups, bias=False
         )
-        parts["norm"] = nn.BatchNorm2d(c_out)
+        parts["norm"] = nn.BatchNorm2d(c_out, eps, momentum)
         if act is not None:
             parts["act"] = activation(act)
         super().__init__(parts)
+
+
+class SqueezeExcite(nn.Module):
+    """Gates each channel by what the whole map holds; N x c x H x W to the same."""
+
+    def __init__(self, c: int, squeeze: int, act: str = "relu", gate: str = "sigmoid") -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.reduce = nn.Conv2d(c, squeeze, 1)
+        self.act = activation(act)
+        self.expand = nn.Conv2d(squeeze, c, 1)
+        self.gate = activation(gate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.pool(x)
+        h = self.reduce(h)
+        h = self.act(h)
+        h = self.expand(h)
+        h = self.gate(h)
+        return x * h
 
 
 class Classifier(nn.Sequential):

@@ -288,6 +288,19 @@ def conv(
 
 
 @app.command()
+def published(
+    name: Name, format: FormatOption = None, output: Output = None, force: Force = False
+) -> None:
+    """Published numbers beside ours.
+
+    Each by the convention it was counted with: equal as printed, explained or not reproducible.
+    """
+    from mobilenet_lab.verbs.published import published as ask
+
+    answer(ask(name), format, output, force)
+
+
+@app.command()
 def verify(
     name: Name,
     width: Width = None,

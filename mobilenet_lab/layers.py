@@ -42,6 +42,7 @@ OPS = (
     "mul",
     "concat",
     "split",
+    "channel_shuffle",
     "upsample",
     "flatten",
     "dropout",

@@ -315,6 +315,20 @@ class Net:
             start += part
         return parts
 
+    def channel_shuffle(self, x: Feature, groups: int, name: str = "shuffle") -> Feature:
+        """Channels dealt out in turn to `groups` groups (ShuffleNet, arXiv 1707.01083).
+
+        Raises:
+            ShapeError: the groups do not divide the channels.
+        """
+        self._check_map(x, name)
+        groups = self._count(name, "groups", groups)
+        if x.channels % groups:
+            raise ShapeError(
+                f"{self._at(name)}: {groups} groups do not divide {x.channels} channels"
+            )
+        return self._record("channel_shuffle", name, (x,), x.shape, groups=groups)
+
     # The record
 
     def _record(

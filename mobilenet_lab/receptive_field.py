@@ -15,6 +15,9 @@ period of several units, and are kept for each of them.
 The field is that of an unbounded image: near a border a part of it lies in the padding. It is
 the smallest rectangle; a dilated or strided network may look at some of its pixels only.
 
+A part of a split has the field of the whole map: an upper bound, where the map was put together
+from channels with different fields.
+
 A global pool sees everything, so its field is no number. Where a gate made from one meets a map
 (squeeze-and-excitation), the field is the map's, and it is marked as gated.
 """

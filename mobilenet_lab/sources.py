@@ -39,6 +39,12 @@ class Published(NamedTuple):
     unexplained: str = ""
     """Why the number cannot be reproduced, or what is known of the misprint."""
 
+    @property
+    def number(self) -> int:
+        """The printed number as an integer: 300 M is 300,000,000."""
+        value, _, unit = self.printed.partition(" ")
+        return int(Decimal(value) * UNITS[unit])
+
     def printed_as(self, number: int) -> Literal["rounded", "cut"] | None:
         """How `number` becomes the printed one: rounded, else cut, else not at all."""
         value, _, unit = self.printed.partition(" ")

@@ -64,7 +64,7 @@ def json_text(table: Table) -> str:
 def latex(table: Table) -> str:
     """A booktabs table; a long one breaks over pages."""
     texts = "p{0.27\\linewidth}" if table.layout == "equations" else "l"
-    spec = "".join(texts if _left(column) else "r" for column in table.columns)
+    spec = "".join(_latex_column(column, texts) for column in table.columns)
     short, whole = _latex(table.title), " -- ".join(filter(None, (table.title, table.subtitle)))
     caption = rf"\caption[{{{short}}}]{{{_latex(whole)}}}"
     head = " & ".join(_latex(column.title) for column in table.columns) + r" \\"
@@ -112,6 +112,7 @@ STYLE = """<meta charset="utf-8">
 .mobilenet-lab th, .mobilenet-lab td {padding: 0.15em 0.7em; text-align: right; background: none}
 .mobilenet-lab th, .mobilenet-lab td {white-space: nowrap}
 .mobilenet-lab .left {text-align: left}
+.mobilenet-lab .prose {white-space: normal; min-width: 12em}
 .mobilenet-lab thead th, .mobilenet-lab tbody {border-bottom: 1px solid #888}
 .mobilenet-lab tfoot td {font-weight: bold}
 .mobilenet-lab .bar {display: inline-block; width: 6em; text-align: left; margin-right: 0.6em}
@@ -132,14 +133,13 @@ def html(table: Table) -> str:
                 f'<span class="bar"><i style="width: {value:.1%}"></i></span>'
                 f'<span class="share">{text}</span>'
             )
-        return f'<td class="left">{text}</td>' if _left(column) else f"<td>{text}</td>"
+        return f"<td{_class(column)}>{text}</td>"
 
     def line(row: Any) -> str:
         return f"<tr>{''.join(cell(row, column) for column in table.columns)}</tr>"
 
     heads = (
-        f'<th scope="col"{" class=" + chr(34) + "left" + chr(34) if _left(column) else ""}'
-        f"{_hint(column)}>{escape(column.title)}</th>"
+        f'<th scope="col"{_class(column)}{_hint(column)}>{escape(column.title)}</th>'
         for column in table.columns
     )
     parts = [
@@ -173,7 +173,18 @@ def _texts(table: Table, row: Any) -> list[str]:
 
 
 def _left(column: Column) -> bool:
-    return column.kind == "text"
+    return column.kind in ("text", "prose")
+
+
+def _latex_column(column: Column, text: str) -> str:
+    if column.kind == "prose":
+        return "p{0.2\\linewidth}"
+    return text if _left(column) else "r"
+
+
+def _class(column: Column) -> str:
+    names = {"text": "left", "prose": "left prose"}
+    return f' class="{names[column.kind]}"' if _left(column) else ""
 
 
 def _hint(column: Column) -> str:

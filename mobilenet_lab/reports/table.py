@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     import pandas
     from rich.console import Console, ConsoleOptions, RenderResult
 
-Kind = Literal["text", "count", "short", "number", "ratio", "share", "shape", "pair", "any"]
-"""How a value is written: as it is, 1,234,567, 1.235 M, 12.3, 1.25x, 12.3%, 3×224×224, 3×5; any
-is a count or a shape or a text."""
+Kind = Literal[
+    "text", "prose", "count", "short", "number", "ratio", "share", "shape", "pair", "any"
+]
+"""How a value is written: as it is (prose may be long, and wraps), 1,234,567, 1.235 M, 12.3, 1.25x,
+12.3%, 3×224×224, 3×5; any is a count or a shape or a text."""
 
 
 class Column(NamedTuple):
@@ -42,8 +44,10 @@ class Table:
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What JSON carries beside the rows: the network, its settings, the convention."""
-    layout: Literal["grid", "equations"] = "grid"
-    """How a terminal shows it: as a grid, or one equation under another."""
+    layout: Literal["grid", "equations", "sections"] = "grid"
+    """How a terminal shows it: as a grid, one equation under another, or in sections."""
+    headings: tuple[tuple[str, ...], ...] = ()
+    """Of sections: keys of the columns that stand as a heading over the rows which share them."""
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as plain dicts, by column key."""

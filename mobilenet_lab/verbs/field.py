@@ -60,7 +60,7 @@ def field(network: str | Trace, *, all_layers: bool = False, **options: Any) -> 
         "Sees: all, every unit sees the whole image; some, those near the centre do.",
     ]
     if any(seen is not None and seen.gated for seen in fields):
-        notes.append("Gated: a gate on the way has seen the whole image; the field is the map's.")
+        notes.append("*: a gate on the way has seen the whole image; the field is the map's.")
     if None in fields:
         notes.append("–: branches are misaligned, so that no one receptive field is true.")
     return Table(
@@ -90,7 +90,7 @@ def _sees(layer: Layer, field: Field | None, image: Shape) -> str:
     if field is None:
         return ""
     units = layer.out_shape[1:] or (1, 1)
-    gated = " (gated)" if field.gated else ""
+    gated = "*" if field.gated else ""
     covering, all_units = field.covering(image[1:], units), units[0] * units[1]
     return ("all" if covering == all_units else "some" if covering else "") + gated
 
@@ -98,7 +98,7 @@ def _sees(layer: Layer, field: Field | None, image: Shape) -> str:
 def window(layer: Layer) -> str:
     """Kernel, stride and dilation, as they are usually written: "3×3 /2"; else the operation."""
     if layer.op in ADAPTIVE and layer.out_shape[1:] == (1, 1):
-        return layer.op.replace("adaptive", "global").replace("_", " ")
+        return "global pool"
     if layer.kernel is None:
         return layer.op.replace("_", " ")
     text = "×".join(map(str, layer.kernel))

@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import NAMES, fitting
 from oracles import live
 
 from mobilenet_lab import conventions, registry
@@ -22,7 +23,6 @@ from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.layers import Feature, Trace
 from mobilenet_lab.net import Net
 
-NETWORKS = list(registry.NETWORKS)
 SUMMED = ("params", "macs", "flops", "activations", "memory")
 
 
@@ -33,10 +33,11 @@ def row(analysis: Analysis, name: str) -> Row:
 # Roll-ups
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("level", LEVELS)
 def test_each_level_adds_up_to_the_total(name: str, level: str) -> None:
-    analysis = analyse(registry.trace(name, width=0.75, resolution=(160, 97)))
+    settings = fitting(name, {"width": 0.75, "resolution": (160, 97)})
+    analysis = analyse(registry.trace(name, **settings))
     groups = analysis.by(level)
     for quantity in SUMMED:
         layers = sum(getattr(row, quantity) for row in analysis.rows)
@@ -141,7 +142,7 @@ def test_memory_is_in_bytes_of_the_type(dtype: str) -> None:
     assert ours.dtype == dtype
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_intensity_is_flops_over_bytes(name: str) -> None:
     for each in analyse(registry.trace(name)).by("block"):
         assert each.intensity == float(Fraction(2 * each.macs, each.memory))

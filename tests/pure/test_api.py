@@ -26,9 +26,10 @@ from mobilenet_lab.verbs.convolution import conv
 from mobilenet_lab.verbs.explain import explain
 from mobilenet_lab.verbs.field import field
 from mobilenet_lab.verbs.listing import list_networks
+from mobilenet_lab.verbs.published import published
 from mobilenet_lab.verbs.summary import summary
 
-VERBS = ("list", "summary", "explain", "field", "compare", "conv", "verify")
+VERBS = ("list", "summary", "explain", "field", "compare", "conv", "published", "verify")
 
 
 def fresh(code: str) -> str:
@@ -80,14 +81,14 @@ def test_from_import_gives_the_functions() -> None:
     code = (
         "from mobilenet_lab import trace, published, verify, summary\n"
         "import mobilenet_lab as lab\n"
-        "print(trace('mobilenet_v1').name, len(published('mobilenet_v1')) > 10)\n"
+        "print(trace('mobilenet_v1').name, len(published('mobilenet_v1').rows) > 10)\n"
         "print(callable(verify), summary('mobilenet_v2').total.macs)\n"
     )
     assert fresh(code) == "mobilenet_v1 True\nTrue 300774272\n"
 
 
 def test_the_names_of_the_documentation_are_there() -> None:
-    names = {*VERBS, "trace", "build", "published", "analyse", "receptive_fields"}
+    names = {*VERBS, "trace", "build", "analyse", "receptive_fields"}
     assert names | {"Net", "Trace", "LabError"} <= set(lab.__all__)
     assert {*lab.__all__, "__version__"} <= set(dir(lab))
     assert dir(lab) == sorted(set(dir(lab)))
@@ -141,6 +142,7 @@ TABLES: dict[str, Callable[[], Table]] = {
     "field": lambda: field("mobilenet_v2"),
     "compare": lambda: compare("mobilenet_v1", "mobilenet_v2"),
     "conv": lambda: conv(64, 128),
+    "published": lambda: published("mobilenet_v1"),
     "own summary": lambda: summary(own(), level="layer"),
     "own field": lambda: field(own(), all_layers=True),
     "own explain": lambda: explain(own(), "body.0"),
@@ -234,7 +236,7 @@ def test_a_trace_of_ones_own_goes_through_every_verb() -> None:
     shown = field(trace, all_layers=True).rows
     assert [row.name for row in shown] == [layer.name for layer in trace.layers]
     assert shown[1].size == (3, 3)
-    assert any(row.sees.endswith("(gated)") for row in shown)
+    assert any(row.sees.endswith("*") for row in shown)
     whole = json.loads(summary(trace).to("json"))
     assert whole["network"] == ""
     assert whole["settings"] == {}

@@ -15,7 +15,7 @@ from mobilenet_lab.cli import SUFFIXES, Format, app
 from mobilenet_lab.reports.formats import FORMATS
 from mobilenet_lab.verbs.summary import COLUMN_KEYS
 
-VERBS = ["list", "summary", "explain", "field", "compare", "conv", "verify"]
+VERBS = ["list", "summary", "explain", "field", "compare", "conv", "published", "verify"]
 EXAMPLES = {
     "list": ["list"],
     "summary": ["summary", "mobilenet_v2"],
@@ -24,6 +24,7 @@ EXAMPLES = {
     "field": ["field", "mobilenet_v2"],
     "compare": ["compare", "mobilenet_v1", "mobilenet_v2"],
     "conv": ["conv", "--in", "64", "--out", "128", "--kernel", "3", "--size", "56x56"],
+    "published": ["published", "mobilenet_v1"],
 }
 
 
@@ -274,10 +275,11 @@ def test_no_verb_shows_the_help() -> None:
 @pytest.mark.parametrize(
     ("words", "completions"),
     [
-        ("summary mob", list(registry.NETWORKS)),
+        ("summary mob", [name for name in registry.NETWORKS if name.startswith("mob")]),
         ("field mobilenet_v1", ["mobilenet_v1", "mobilenet_v1_full_conv"]),
         ("compare mobilenet_v1 mobilenet_v2", ["mobilenet_v2"]),
         ("explain x", []),
+        ("published mobilenet_v2", ["mobilenet_v2"]),
         ("verify mobilenet_v2", ["mobilenet_v2"]),
         ("summary mobilenet_v2 --columns name,par", ["name,params"]),
         ("summary mobilenet_v2 --sort m", ["macs", "memory"]),

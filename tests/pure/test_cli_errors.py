@@ -40,7 +40,7 @@ def sentence(*arguments: str) -> str:
         ("field v1", "did you mean mobilenet_v1"),
         ("compare mobilenet_v1 mobilenet_v3", "'mobilenet_v3': did you mean"),
         ("verify MobileNet_v2", "did you mean mobilenet_v2"),
-        ("summary resnet50", "mobilenet-lab list"),
+        ("summary inception", "mobilenet-lab list"),
         ("explain mobilenet_v2 stage3.1.expand.cnv", "did you mean stage3.1.expand.conv"),
         ("explain mobilenet_v2 expand", "did you mean stage2.0.expand"),
         ("explain mobilenet_v2 stage3.9", "unknown layer 'stage3.9': did you mean"),

@@ -201,16 +201,19 @@ def test_every_row_is_one_line_of_80_columns(name: str) -> None:
     table = TABLES[name]()
     lines = shown(table)
     assert max(map(len, lines)) <= 80
-    titles = [column.title for column in table.columns]
+    # where the names of layers are long, they and nothing else go on in a second line
+    columns = table.columns[1:] if name.startswith("field") else table.columns
+    titles = [column.title for column in columns]
     assert any(is_whole(line, titles) for line in lines), "\n".join(lines)
     for row in [*table.rows, *([] if table.total is None else [table.total])]:
-        cells = [write(column.value(row), column.kind) for column in table.columns]
+        cells = [write(column.value(row), column.kind) for column in columns]
         assert any(is_whole(line, cells) for line in lines), f"{cells} in\n" + "\n".join(lines)
 
 
 @pytest.mark.parametrize("network", registry.NETWORKS)
-def test_every_explanation_fits_80_columns(network: str) -> None:
-    for layer in registry.trace(network).layers:
+def test_every_kind_of_explanation_fits_80_columns(network: str) -> None:
+    layers = registry.trace(network).layers
+    for layer in {layer.op: layer for layer in layers}.values():
         table = explain(network, layer.name)
         lines = shown(table)
         assert max(map(len, lines)) <= 80

@@ -18,6 +18,7 @@ EXAMPLES = {
     "field": ["field", "mobilenet_v2"],
     "compare": ["compare", "mobilenet_v1", "mobilenet_v2"],
     "conv": ["conv", "--in", "64", "--out", "128", "--kernel", "3", "--size", "56x56"],
+    "published": ["published", "mobilenet_v1"],
 }
 
 

@@ -97,6 +97,7 @@ def test_every_operation_is_recorded_with_its_shapes() -> None:
     assert net.concat(x, x, x).shape == (12, 8, 6)
     assert net.add(x, x).shape == net.mul(x, x).shape == (4, 8, 6)
     assert [part.shape for part in net.split(x, [1, 3])] == [(1, 8, 6), (3, 8, 6)]
+    assert net.channel_shuffle(x, 2).shape == (4, 8, 6)
     flat = net.flatten(x)
     assert flat.shape == (192,)
     assert net.dropout(flat, 0.2).shape == (192,)
@@ -249,6 +250,8 @@ REFUSED = [
     (lambda net, x: net.split(x, [5, -1]), ShapeError, "4 channels do not split"),
     (lambda net, x: net.split(x, [1.5, 2.5]), ShapeError, "4 channels do not split"),
     (lambda net, x: net.split(x, []), ShapeError, "4 channels do not split"),
+    (lambda net, x: net.channel_shuffle(x, 3), ShapeError, "3 groups do not divide 4 channels"),
+    (lambda net, x: net.channel_shuffle(x, 0), ShapeError, "groups must be a whole number"),
     (lambda net, x: net.act(net.act(x, "relu"), "relu"), LabError, "two layers are called 'here.a"),
     (lambda net, x: net.input(0, 8), ShapeError, "whole number"),
     (lambda net, x: net.input(3, (8, 0)), ShapeError, "whole number"),

@@ -37,5 +37,5 @@ def test_the_two_commands_to_paste_stand_alone_on_their_lines() -> None:
     lines = [line for line in TEXT.splitlines() if line.startswith("python3 -m venv")]
     assert [line.split(" && ")[-1] for line in lines] == [
         ".venv/bin/mobilenet-lab summary mobilenet_v2",
-        ".venv/bin/python -m pytest",
+        ".venv/bin/python -m pytest -n 2",
     ]

@@ -6,6 +6,7 @@ from itertools import product
 from types import ModuleType
 
 import pytest
+from networks import NAMES, SPINE, fitting, options
 
 from mobilenet_lab import registry
 from mobilenet_lab.errors import LabError, UnknownNameError, VanishedError
@@ -14,17 +15,16 @@ from mobilenet_lab.net import Net
 from mobilenet_lab.registry import Entry
 from mobilenet_lab.sources import Paper
 
-NAMES = list(registry.NETWORKS)
+SCALED = [name for name in NAMES if "width" in options(name)]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_is_traced_with_its_defaults(name: str) -> None:
     trace = registry.trace(name)
     assert trace.name == name
-    assert trace.input_shape == (3, 224, 224)
-    assert trace.layers[trace.outputs[0]].out_shape == (1000,)
-    assert trace.settings["resolution"] == (224, 224)
-    assert trace.settings["classes"] == 1000
+    assert trace.input_shape[1:] == trace.settings["resolution"]
+    assert trace.input_shape[0] == trace.settings["in_channels"]
+    assert trace.layers[trace.outputs[0]].out_shape == (trace.settings["classes"],)
     assert registry.paper(name).year in range(1998, 2030)
     assert registry.published(name)
 
@@ -36,7 +36,13 @@ def test_an_unknown_name_offers_the_nearest() -> None:
         registry.trace("xyz")
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_a_network_of_one_width_has_no_such_option() -> None:
+    for name in set(NAMES) - set(SCALED):
+        with pytest.raises(UnknownNameError, match=f"option of {name} 'width'"):
+            registry.trace(name, width=0.5)
+
+
+@pytest.mark.parametrize("name", SCALED)
 @pytest.mark.parametrize(
     "width", [0, -1, -0.5, math.nan, math.inf, -math.inf, True, False, "wide", None, "nan", [1.0]]
 )
@@ -98,14 +104,17 @@ def test_an_option_that_makes_the_network_what_it_is_cannot_be_given() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_options_reach_the_network(name: str) -> None:
-    trace = registry.trace(name, width=0.5, resolution=(64, 96), classes=7, in_channels=1)
+    settings = {"width": 0.5, "resolution": (64, 96), "classes": 7, "in_channels": 1}
+    settings = fitting(name, settings)
+    trace = registry.trace(name, **settings)
     assert trace.input_shape == (1, 64, 96)
-    assert trace.layers[1].out_shape == (16, 32, 48)
-    assert trace.layers[-1].out_shape == (7,)
-    assert trace.settings["width"] == 0.5
+    assert trace.layers[trace.outputs[0]].out_shape == (7,)
+    assert trace.settings == settings
+    if name in SPINE:
+        assert trace.layers[1].out_shape == (16, 32, 48)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SPINE)
 def test_one_pixel_is_enough_for_a_padded_network(name: str) -> None:
     """Every window is padded, so nothing vanishes; a width near nothing leaves 8 channels."""
     trace = registry.trace(name, width=1e-9, resolution=1, classes=1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mobilenet_lab.counters import fvcore
+from mobilenet_lab.weights import load_weights
 
 
 @torch.no_grad()
@@ -26,9 +27,7 @@ def copy_by_order(source: nn.Module, target: nn.Module) -> nn.Module:
 
     Both run the same layers in the same order, so the names do not have to agree; the shapes do.
     """
-    values = source.state_dict().values()
-    target.load_state_dict(dict(zip(target.state_dict(), values, strict=True)))
-    return target.eval()
+    return load_weights(target, source.state_dict()).eval()
 
 
 def images(*shape: int, seed: int = 1) -> Tensor:

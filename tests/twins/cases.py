@@ -1,6 +1,7 @@
 """Which networks are tried at which settings, and weights that let no mistake hide."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,21 +22,41 @@ ODD_ONES = (
 )
 
 
+FEW = (
+    {"width": 0.35, "resolution": (33, 65), "classes": 7, "in_channels": 1},
+    {"width": 1.4, "resolution": (97, 64)},
+)
+SPINE = ("mobilenet_v1", "mobilenet_v1_full_conv", "mobilenet_v2")
+"""The networks that are tried at everything; what the others share with them is held by these."""
+
+
 def grid() -> list[tuple[str, dict[str, Any]]]:
-    """Every network at every width (small images), every resolution, and settings less usual."""
-    settings = [{"width": width, "resolution": (33, 65)} for width in WIDTHS]
-    settings += [{"resolution": resolution} for resolution in RESOLUTIONS]
-    settings += [{"width": 0.35, "resolution": resolution} for resolution in RESOLUTIONS]
-    return [
-        (name, {key: value for key, value in each.items() if key in options(name)})
-        for name in NAMES
-        for each in [*settings, *ODD_ONES]
-    ]
+    """Every network at several widths, resolutions (rectangles, odd ones), classes and channels."""
+    many = [{"width": width, "resolution": (33, 65)} for width in WIDTHS]
+    many += [{"resolution": resolution} for resolution in RESOLUTIONS]
+    many += [{"width": 0.35, "resolution": resolution} for resolution in RESOLUTIONS]
+    cases: list[tuple[str, dict[str, Any]]] = []
+    for name in NAMES:
+        for each in [*many, *ODD_ONES] if name in SPINE else FEW:
+            case = (name, fitting(name, each))
+            if case not in cases:
+                cases.append(case)
+    return cases
 
 
 def options(name: str) -> set[str]:
     """The options that network `name` can be traced with."""
     return set(inspect.signature(registry.architecture(name).trace).parameters)
+
+
+def fitting(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `settings` that network `name` has an option for."""
+    return {key: value for key, value in settings.items() if key in options(name)}
+
+
+def thin(name: str) -> dict[str, Any]:
+    """The width that makes network `name` small, where it has widths."""
+    return fitting(name, {"width": 0.25})
 
 
 def label(value: object) -> str | None:
@@ -70,9 +91,11 @@ def randomise(module: nn.Module, in_channels: int = 3) -> nn.Module:
     random = torch.Generator().manual_seed(2)
     norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
+    # without norms, the scale that hands a signal on through ReLUs (fresh weights let it die out)
+    scale = 1.6 * min(norm.eps for norm in norms) ** 0.5 if norms else 6**0.5
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
-            part.weight *= 0.005
+            part.weight *= scale
     for norm in norms:
         norm.weight.uniform_(1.0, 5.0, generator=random)  # past the 6 of ReLU6 at times
         norm.bias.uniform_(-1.0, 2.0, generator=random)

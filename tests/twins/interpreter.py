@@ -67,6 +67,8 @@ def step(layer: Layer, weights: Callable[[str], Any], inputs: list[Tensor]) -> T
             return torch.cat(inputs, 1)
         case "split":
             return x.narrow(1, layer.start, layer.out_shape[0])
+        case "channel_shuffle":
+            return F.channel_shuffle(x, layer.groups)
         case "upsample":
             return F.interpolate(x, layer.out_shape[1:], mode=layer.mode)
         case "flatten":

@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mobilenet_lab import registry
+from mobilenet_lab.blocks_torch import SqueezeExcite
 from mobilenet_lab.errors import MisalignedError, VanishedError
 from mobilenet_lab.layers import Feature, Layer, Pair, Shape, Trace
 from mobilenet_lab.net import Net
 from mobilenet_lab.receptive_field import Field, receptive_fields
 
-from .cases import NAMES, build
+from .cases import NAMES, SPINE, build, thin
 from .interpreter import run
 
 Spans = tuple[tuple[int, int], tuple[int, int]]
@@ -57,21 +59,48 @@ def clipped(spans: Spans, size: Pair) -> Spans:
     return (max(top, 0), min(bottom, size[0] - 1)), (max(left, 0), min(right, size[1] - 1))
 
 
+def contains(outer: Spans, inner: Spans | None) -> bool:
+    """Whether the rectangle `outer` holds `inner`."""
+    return inner is not None and all(
+        first <= start and end <= last
+        for (first, last), (start, end) in zip(outer, inner, strict=True)
+    )
+
+
 @torch.no_grad()
 def make_positive(module: nn.Module) -> nn.Module:
-    """Convolutions become means with uneven weights; batch norms are the identity as they are."""
+    """Convolutions become means with uneven weights; batch norms are the identity as they are.
+
+    Max pools become averages, so that all that they look at counts; gates, which see everything,
+    let no gradient through.
+    """
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             part.weight.uniform_(0.5, 1.5)
             part.weight /= part.weight.sum((1, 2, 3), keepdim=True)
+        if isinstance(part, nn.MaxPool2d):
+            part.register_forward_hook(mean_instead)
+        if isinstance(part, SqueezeExcite):
+            part.gate.register_forward_hook(lambda _, __, gate: gate.detach())
     return module.double()
 
 
-@pytest.mark.parametrize("size", [(128, 192), (161, 65)])
-@pytest.mark.parametrize("name", NAMES)
+def mean_instead(pool: nn.MaxPool2d, inputs: tuple[Tensor], _: Tensor) -> Tensor:
+    """What an average pool of the same windows gives."""
+    return F.avg_pool2d(inputs[0], pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [(name, (161, 96)) for name in NAMES] + [(name, (128, 192)) for name in SPINE],
+)
 def test_fields_of_the_networks(name: str, size: Pair) -> None:
-    """Every map of the twin, at its corners and its middle, as far as the image goes."""
-    trace, module = registry.trace(name, width=0.25, resolution=size), build(name, width=0.25)
+    """Every map of the twin, at its corners and its middle, as far as the image goes.
+
+    A part of a split map may have a smaller field than the whole, which is what is predicted.
+    """
+    trace = registry.trace(name, resolution=size, **thin(name))
+    module = build(name, **thin(name))
     values: dict[str, Tensor] = {}
 
     def watch(path: str, part: nn.Module) -> None:
@@ -88,14 +117,19 @@ def test_fields_of_the_networks(name: str, size: Pair) -> None:
             height, width = layer.out_shape[1:]
             for unit in {(0, 0), (height // 2, width // 3), (height - 1, width - 1)}:
                 spans = measured(values[layer.name], image, unit)
-                assert spans == clipped(predicted(field, unit), size), (layer.name, unit)
+                expected = clipped(predicted(field, unit), size)
+                if trace.layers[layer.inputs[0]].op == "split":
+                    assert contains(expected, spans), (layer.name, unit)
+                else:
+                    assert spans == expected, (layer.name, unit)
                 seen += 1
-    assert seen > 30
+    assert seen > 10
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_pool_sees_the_whole_image(name: str) -> None:
-    trace, module = registry.trace(name, width=0.25, resolution=(65, 96)), build(name, width=0.25)
+    trace = registry.trace(name, resolution=(65, 96), **thin(name))
+    module = build(name, **thin(name))
     image = faint((3, 65, 96))
     scores = make_positive(module)(image)
     (slope,) = torch.autograd.grad(scores[0, 0], image)

@@ -16,12 +16,12 @@ from mobilenet_lab.cli import app
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.verification import verify, verify_module
 
-from .cases import NAMES, build
+from .cases import NAMES, build, thin
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_agrees_and_says_so(name: str) -> None:
-    verification = verify(name, resolution="33x65", width=0.5, classes=3, in_channels=2)
+    verification = verify(name, **thin(name), resolution="33x65", classes=3, in_channels=2)
     assert verification.ok
     assert verification.differing == ()
     assert "all equal" in str(verification)
@@ -56,7 +56,7 @@ import mobilenet_lab as lab
 for _ in range(2):
     trace = lab.trace("mobilenet_v2", resolution=32, width=0.25)
     assert lab.verify("mobilenet_v2", resolution=32, width=0.25).ok
-    assert isinstance(lab.published("mobilenet_v2"), tuple)
+    assert lab.published("mobilenet_v2").rows
 for name in lab.__all__:
     assert callable(getattr(lab, name)), name
 """
@@ -82,14 +82,14 @@ def flags(module: nn.Module) -> dict[str, Any]:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("mode", ["train", "eval", "mixed"])
 def test_module_comes_back_as_it_was(name: str, mode: str) -> None:
-    module = registry.build(name, width=0.25).train(mode != "eval")
+    module = registry.build(name, **thin(name)).train(mode != "eval")
     if mode == "mixed":
         module.stem.eval()
         module.classifier.linear.weight.requires_grad_(False)
     calls: list[nn.Module] = []
     module.stem.conv.register_forward_hook(lambda part, _, __: calls.append(part))
     before, state = flags(module), {k: v.clone() for k, v in module.state_dict().items()}
-    trace = registry.trace(name, width=0.25, resolution=(32, 48))
+    trace = registry.trace(name, **thin(name), resolution=(32, 48))
     assert verify_module(trace, module).ok
     assert flags(module) == before
     assert all(torch.equal(value, state[key]) for key, value in module.state_dict().items())
@@ -114,10 +114,11 @@ def test_random_state_is_left_alone(name: str) -> None:
     torch.manual_seed(4)
     random.seed(4)
     before, python = torch.get_rng_state(), random.getstate()
-    verify(name, width=0.25, resolution=32)
+    verify(name, **thin(name), resolution=32)
     assert torch.equal(torch.get_rng_state(), before)
     assert random.getstate() == python
-    verify_module(registry.trace(name, width=0.25, resolution=32), build(name, width=0.25).train())
+    trace = registry.trace(name, **thin(name), resolution=32)
+    verify_module(trace, build(name, **thin(name)).train())
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -130,7 +131,7 @@ def test_global_modes_are_left_alone() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_command_exits_0_where_all_is_equal(name: str) -> None:
-    command = ["verify", name, "--width", "0.5", "--resolution", "33x65", "--classes", "7"]
+    command = ["verify", name, "--resolution", "33x65", "--classes", "7"]
     result = CliRunner().invoke(app, command)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "all equal" in result.stdout

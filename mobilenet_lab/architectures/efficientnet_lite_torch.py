@@ -1,0 +1,54 @@
+"""EfficientNet-Lite over tensors: the twin of `efficientnet_lite`."""
+
+from torch import Tensor, nn
+
+from mobilenet_lab.architectures.efficientnet_lite import DROPOUT, HEAD, STEM, TABLE_1
+from mobilenet_lab.blocks_torch import Classifier, ConvNormAct
+from mobilenet_lab.channels import make_divisible
+
+
+class MBConv(nn.Module):
+    """N x c_in x H x W to N x c x H/stride x W/stride (rounded up): widen, filter, project."""
+
+    def __init__(self, c_in: int, t: int, k: int, c: int, stride: int) -> None:
+        super().__init__()
+        wide = c_in * t
+        self.expand = ConvNormAct(c_in, wide, 1, act="relu6") if t != 1 else None
+        self.depthwise = ConvNormAct(wide, wide, k, stride, groups=wide, act="relu6")
+        self.project = ConvNormAct(wide, c, 1, act=None)
+        self.residual = stride == 1 and c_in == c
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x
+        if self.expand is not None:
+            h = self.expand(h)
+        h = self.depthwise(h)
+        h = self.project(h)
+        return x + h if self.residual else h
+
+
+class EfficientNetLite(nn.Module):
+    """N x in_channels x H x W images to N x classes scores (logits)."""
+
+    def __init__(self, width: float = 1.0, classes: int = 1000, in_channels: int = 3) -> None:
+        super().__init__()
+        c = STEM
+        self.stem = ConvNormAct(in_channels, c, 3, stride=2, act="relu6")
+        for number, row in enumerate(TABLE_1, start=1):
+            blocks = []
+            for i in range(row.n):
+                c_in, c = c, make_divisible(row.c * width)
+                blocks.append(MBConv(c_in, row.t, row.k, c, row.s if i == 0 else 1))
+            self.add_module(f"stage{number}", nn.Sequential(*blocks))
+        self.head = ConvNormAct(c, HEAD, 1, act="relu6")
+        self.classifier = Classifier(HEAD, classes, DROPOUT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for number in range(1, len(TABLE_1) + 1):
+            x = self.get_submodule(f"stage{number}")(x)
+        x = self.head(x)
+        return self.classifier(x)
+
+
+build = EfficientNetLite

@@ -1,0 +1,256 @@
+"""MobileNetV3: searched blocks, squeeze-and-excitation, h-swish and a cheaper last stage.
+
+Idea: V2's inverted residual stays; a search (platform-aware NAS for the blocks, NetAdapt for the
+widths) chose kernel, expansion and activation of each. Some blocks gate their channels
+(squeeze-and-excitation on the expanded map). h-swish replaces swish in the deep half. The last
+expensive 1x1 moves behind the pool, where it sees one position instead of 49.
+
+Deviations from the paper: the squeeze is a quarter of the expansion rounded by make_divisible, as
+in all code that the published weights fit (the text says one quarter). Table 2 ticks SE at the
+last convolution of Small; no implementation has it. The head's two 1x1 convolutions behind the
+pool are linear layers here, as in torchvision: the same numbers.
+
+Width is scaled in two ways in practice (`scaling`):
+- "torchvision": the expanded channels are scaled and rounded by themselves; so are the last 1280
+  (1024), also below width 1.
+- "slim": the expanded channels are the scaled input times the ratio of width 1, rounded; the last
+  1280 (1024) are kept below width 1. TF-slim (fine-grained), timm and the paper's table do so.
+"""
+
+from itertools import groupby
+from typing import NamedTuple
+
+from mobilenet_lab.blocks import squeeze_excite
+from mobilenet_lab.channels import make_divisible
+from mobilenet_lab.errors import UnknownNameError
+from mobilenet_lab.layers import Feature, Pair, Trace
+from mobilenet_lab.net import Net
+from mobilenet_lab.sources import Paper, published_rows
+
+PAPER = Paper("Searching for MobileNetV3", "Howard et al.", 2019, "arXiv 1905.02244")
+
+
+class Row(NamedTuple):
+    """A row of Table 1 or 2: one block. Rows of one output width make a stage."""
+
+    k: int
+    """kernel"""
+    exp: int
+    """expanded channels"""
+    c: int
+    """output channels"""
+    se: bool
+    """squeeze-and-excitation"""
+    nl: str
+    """non-linearity: RE (ReLU) or HS (h-swish)"""
+    s: int
+    """stride"""
+    tap: str = ""
+
+
+class Table(NamedTuple):
+    """What one of the two tables prints."""
+
+    rows: tuple[Row, ...]
+    head: int
+    """channels of the last convolution before the pool"""
+    last: int
+    """channels behind the pool"""
+
+
+SE, __ = True, False
+STEM = 16
+TABLE_1 = Table(
+    (
+        #   k  exp    c  SE   NL  s
+        Row(3, 16, 16, __, "RE", 1, "C1"),
+        Row(3, 64, 24, __, "RE", 2),
+        Row(3, 72, 24, __, "RE", 1, "C2"),
+        Row(5, 72, 40, SE, "RE", 2),
+        Row(5, 120, 40, SE, "RE", 1),
+        Row(5, 120, 40, SE, "RE", 1, "C3"),
+        Row(3, 240, 80, __, "HS", 2),
+        Row(3, 200, 80, __, "HS", 1),
+        Row(3, 184, 80, __, "HS", 1),
+        Row(3, 184, 80, __, "HS", 1),
+        Row(3, 480, 112, SE, "HS", 1),
+        Row(3, 672, 112, SE, "HS", 1, "C4"),
+        Row(5, 672, 160, SE, "HS", 2),
+        Row(5, 960, 160, SE, "HS", 1),
+        Row(5, 960, 160, SE, "HS", 1, "C5"),
+    ),
+    head=960,
+    last=1280,
+)
+TABLE_2 = Table(
+    (
+        #   k  exp   c  SE   NL  s
+        Row(3, 16, 16, SE, "RE", 2, "C2"),
+        Row(3, 72, 24, __, "RE", 2),
+        Row(3, 88, 24, __, "RE", 1, "C3"),
+        Row(5, 96, 40, SE, "HS", 2),
+        Row(5, 240, 40, SE, "HS", 1),
+        Row(5, 240, 40, SE, "HS", 1),
+        Row(5, 120, 48, SE, "HS", 1),
+        Row(5, 144, 48, SE, "HS", 1, "C4"),
+        Row(5, 288, 96, SE, "HS", 2),
+        Row(5, 576, 96, SE, "HS", 1),
+        Row(5, 576, 96, SE, "HS", 1, "C5"),
+    ),
+    head=576,
+    last=1024,
+)
+TABLES = {"large": TABLE_1, "small": TABLE_2}
+NONLINEARITIES = {"RE": "relu", "HS": "hardswish"}
+SCALINGS = ("torchvision", "slim")
+EPS, MOMENTUM = 1e-3, 1e-2
+DROPOUT = 0.2
+
+
+def inverted_residual(
+    net: Net, x: Feature, row: Row, exp: int, c: int, stride: int, dilation: int
+) -> Feature:
+    """V2's block with a kernel, a gate and a non-linearity of its own (Figure 4)."""
+    act = NONLINEARITIES[row.nl]
+    h = x
+    if exp != x.channels:
+        h = net.conv(h, exp, 1, act=act, eps=EPS, name="expand")
+    h = net.conv(
+        h, exp, row.k, stride, dilation=dilation, groups=exp, act=act, eps=EPS, name="depthwise"
+    )
+    if row.se:
+        h = squeeze_excite(net, h, make_divisible(exp / 4), "relu", "hardsigmoid")
+    h = net.conv(h, c, 1, act=None, eps=EPS, name="project")
+    return net.add(x, h) if row.s == 1 and x.channels == c else h
+
+
+def minimal(row: Row) -> Row:
+    """The row of the minimalistic networks: no 5x5, no gate, no h-swish."""
+    return row._replace(k=3, se=False, nl="RE")
+
+
+def trace(
+    width: float = 1.0,
+    resolution: int | Pair = 224,
+    classes: int = 1000,
+    in_channels: int = 3,
+    *,
+    size: str = "large",
+    scaling: str = "torchvision",
+    minimalistic: bool = False,
+    reduced_tail: bool = False,
+    dilated: bool = False,
+) -> Trace:
+    """The network over shapes: in_channels x H x W in, `classes` scores out.
+
+    `size` is large (Table 1) or small (Table 2); `scaling` one of SCALINGS, which differ where the
+    width is not 1. `reduced_tail` halves the last stage and what follows, `dilated` keeps its map
+    at stride 16 (both for detection and segmentation, as torchvision does them).
+
+    Raises:
+        UnknownNameError: no such size or scaling.
+    """
+    if size not in TABLES:
+        raise UnknownNameError("size", size, TABLES)
+    if scaling not in SCALINGS:
+        raise UnknownNameError("scaling", scaling, SCALINGS)
+    table, half = TABLES[size], 2 if reduced_tail else 1
+    act = "relu" if minimalistic else "hardswish"
+    net = Net()
+    x = net.input(in_channels, resolution)
+    c_in = STEM  # at width 1
+    x = net.conv(x, make_divisible(STEM * width), 3, stride=2, act=act, eps=EPS, name="stem")
+    stages = [list(rows) for _, rows in groupby(table.rows, key=lambda row: row.c)]
+    for number, rows in enumerate(stages, start=1):
+        tail = number == len(stages)
+        with net.stage(f"stage{number}"):
+            for i, printed in enumerate(rows):
+                row = minimal(printed) if minimalistic else printed
+                exp, c = row.exp, row.c
+                if tail:  # the first expansion still belongs to the stage before
+                    exp, c = exp if i == 0 else exp // half, c // half
+                stride, dilation = (1, 2) if tail and dilated else (row.s, 1)
+                if scaling == "slim":
+                    wide = make_divisible(x.channels * exp / c_in)
+                else:
+                    wide = make_divisible(exp * width)
+                with net.block(str(i)):
+                    thin = make_divisible(c * width)
+                    x = inverted_residual(net, x, row, wide, thin, stride, dilation)
+                c_in = c
+        if rows[-1].tap:
+            net.tap(rows[-1].tap, x)
+    # TF-slim scales the printed width; torchvision takes six times what the last block gives
+    head = make_divisible(table.head // half * width) if scaling == "slim" else 6 * x.channels
+    last = table.last // half
+    if scaling == "torchvision" or width > 1:
+        last = make_divisible(last * width)
+    x = net.conv(x, head, 1, act=act, eps=EPS, name="head")
+    with net.stage("classifier", role="classifier"):
+        x = net.adaptive_avg_pool(x)
+        x = net.flatten(x)
+        x = net.linear(x, last, name="hidden")
+        x = net.act(x, act)
+        x = net.dropout(x, DROPOUT)
+        x = net.linear(x, classes)
+    return net.trace(x)
+
+
+LARGE, SMALL = "mobilenet_v3_large", "mobilenet_v3_small"
+SLIM = "TF-slim, nets/mobilenet/README.md"
+TABLE_9 = "arXiv 1905.02244v5, Table 9"
+DRAFT = "2,946,568 with 1280 channels behind the pool, as an early draft has it"
+
+# fmt: off
+PUBLISHED = (
+    *published_rows(LARGE, "params", "arXiv 1905.02244v5, Table 3",
+                    [(1.0, 224, "5.4 M"), (0.75, 224, "4.0 M")], scaling="slim"),
+    *published_rows(LARGE, "macs", "arXiv 1905.02244v5, Table 3", [(0.75, 224, "155 M")],
+                    scaling="slim"),
+    *published_rows(LARGE, "macs", "arXiv 1905.02244v5, Table 3", [(1.0, 224, "219 M")],
+                    unexplained="216,589,760; Table 9 prints 217. A count that adds products, sums "
+                                "and divisions halves to 219.4"),
+    *published_rows(SMALL, "params", "arXiv 1905.02244v5, Table 3",
+                    [(1.0, 224, "2.5 M"), (0.75, 224, "2.0 M")], scaling="slim"),
+    *published_rows(SMALL, "macs", "arXiv 1905.02244v5, Table 3", [(1.0, 224, "56 M")]),
+    *published_rows(SMALL, "macs", "arXiv 1905.02244v5, Table 3", [(0.75, 224, "44 M")],
+                    scaling="slim", unexplained="43,399,344"),
+    *published_rows(LARGE, "params", TABLE_9,
+                    [(1.0, 224, "5.4 M"), (0.75, 224, "4.0 M"), (0.5, 224, "2.6 M")],
+                    scaling="slim"),
+    *published_rows(LARGE, "params", TABLE_9, [(1.25, 224, "7.5 M")], scaling="slim",
+                    unexplained="8,256,296; 7,551,976 if the 1280 channels are not scaled up"),
+    *published_rows(LARGE, "params", TABLE_9, [(0.35, 224, "2.2 M")], scaling="slim",
+                    unexplained="2,131,832"),
+    *published_rows(LARGE, "macs", TABLE_9,
+                    [(1.25, 224, "356 M"), (1.0, 224, "217 M"), (0.75, 224, "155 M"),
+                     (0.5, 224, "69 M"), (1.0, 256, "282 M"), (1.0, 192, "160 M"),
+                     (1.0, 160, "112 M"), (1.0, 128, "73 M"), (1.0, 96, "43 M")],
+                    scaling="slim"),
+    *published_rows(LARGE, "macs", TABLE_9, [(0.35, 224, "40 M")], scaling="slim",
+                    unexplained="39,472,336"),
+    *published_rows(SMALL, "params", TABLE_9,
+                    [(1.25, 224, "3.6 M"), (1.0, 224, "2.5 M"), (0.75, 224, "2.0 M"),
+                     (0.5, 224, "1.6 M"), (0.35, 224, "1.4 M")], scaling="slim"),
+    *published_rows(SMALL, "macs", TABLE_9,
+                    [(1.25, 224, "91 M"), (1.0, 224, "57 M"), (0.5, 224, "21 M"),
+                     (0.35, 224, "12 M"), (1.0, 160, "30 M"), (1.0, 128, "20 M"),
+                     (1.0, 96, "12 M")], scaling="slim"),
+    *published_rows(SMALL, "macs", TABLE_9, [(0.75, 224, "44 M")], scaling="slim",
+                    unexplained="43,399,344"),
+    *published_rows(SMALL, "macs", TABLE_9, [(1.0, 256, "74 M")],
+                    unexplained="73,175,040"),
+    *published_rows(LARGE, "params", SLIM, [(1.0, 224, "5.4 M"), (0.75, 224, "4.0 M")],
+                    scaling="slim"),
+    *published_rows(LARGE, "macs", SLIM, [(1.0, 224, "217 M"), (0.75, 224, "155 M")],
+                    scaling="slim"),
+    *published_rows(SMALL, "params", SLIM, [(1.0, 224, "2.9 M")], unexplained=DRAFT),
+    *published_rows(SMALL, "macs", SLIM, [(1.0, 224, "66 M")],
+                    unexplained="56,510,400; 1280 channels behind the pool do not explain it"),
+    *published_rows(f"{LARGE}_minimal", "params", SLIM, [(1.0, 224, "3.9 M")]),
+    *published_rows(f"{LARGE}_minimal", "macs", SLIM, [(1.0, 224, "209 M")]),
+    *published_rows(f"{SMALL}_minimal", "params", SLIM, [(1.0, 224, "2.0 M")]),
+    *published_rows(f"{SMALL}_minimal", "macs", SLIM, [(1.0, 224, "65 M")],
+                    unexplained="52,288,448"),
+)
+# fmt: on
