@@ -44,7 +44,7 @@ def _fitting(table: Table, console: Console, options: ConsoleOptions) -> RichTab
         width = console.measure(grid, options=unlimited).maximum
         if width <= options.max_width:
             return grid
-    names = max(len(write(table.columns[0].value(row), "any")) for row in table.rows)
+    names = max((len(write(table.columns[0].value(row), "any")) for row in table.rows), default=0)
     if width - names + SHORTEST_NAME <= options.max_width:
         for column in grid.columns[1:]:
             column.no_wrap = True
