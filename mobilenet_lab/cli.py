@@ -4,24 +4,17 @@ Nothing heavy is imported before a verb needs it; `verify` alone imports torch.
 Exit codes: 0 fine, 1 a verification failed, 2 wrong use.
 """
 
-import codecs
-import errno
-import os
-import shutil
-import sys
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from mobilenet_lab import __version__
 from mobilenet_lab.errors import LabError
-
-if TYPE_CHECKING:
-    from mobilenet_lab.reports.table import Table
+from mobilenet_lab.output import Format, answer
 
 
 class Verbs(TyperGroup):
@@ -44,17 +37,6 @@ app = typer.Typer(
 )
 
 
-class Format(StrEnum):
-    """How an answer is written."""
-
-    table = "table"
-    markdown = "markdown"
-    csv = "csv"
-    json = "json"
-    latex = "latex"
-    html = "html"
-
-
 class Level(StrEnum):
     """What one row of a summary stands for."""
 
@@ -72,16 +54,6 @@ class Dtype(StrEnum):
     float16 = "float16"
     bfloat16 = "bfloat16"
     int8 = "int8"
-
-
-SUFFIXES = {
-    ".txt": Format.table,
-    ".md": Format.markdown,
-    ".csv": Format.csv,
-    ".json": Format.json,
-    ".tex": Format.latex,
-    ".html": Format.html,
-}
 
 
 def complete_network(incomplete: str) -> list[str]:
@@ -107,6 +79,10 @@ Width = Annotated[float | None, typer.Option(help="Width multiplier.")]
 Resolution = Annotated[str | None, typer.Option(help="Side or HxW, in pixels.")]
 Classes = Annotated[int | None, typer.Option(help="Number of classes.")]
 InChannels = Annotated[int | None, typer.Option(help="Channels of the input.")]
+Further = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A further option of the network, as scaling=slim; repeatable."),
+]
 FormatOption = Annotated[
     Format | None,
     typer.Option("--format", "-f", help="Default: by the suffix of --output, else table."),
@@ -141,6 +117,7 @@ def summary(
     resolution: Resolution = None,
     classes: Classes = None,
     in_channels: InChannels = None,
+    further: Further = None,
     level: Annotated[Level, typer.Option(help="What one row stands for.")] = Level.stage,
     columns: Annotated[
         str | None,
@@ -166,6 +143,7 @@ def summary(
     from mobilenet_lab.verbs.summary import summary as ask
 
     options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
+    options |= assigned(further or [])
     table = ask(name, level=level.value, columns=columns, sort=sort, dtype=dtype.value, **options)
     answer(table, format, output, force)
 
@@ -178,6 +156,7 @@ def explain(
     resolution: Resolution = None,
     classes: Classes = None,
     in_channels: InChannels = None,
+    further: Further = None,
     dtype: Annotated[Dtype, typer.Option(help="Type that memory is counted in.")] = Dtype.float32,
     format: FormatOption = None,
     output: Output = None,
@@ -190,6 +169,7 @@ def explain(
     from mobilenet_lab.verbs.explain import explain as ask
 
     options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
+    options |= assigned(further or [])
     answer(ask(name, layer, dtype=dtype.value, **options), format, output, force)
 
 
@@ -200,6 +180,7 @@ def field(
     resolution: Resolution = None,
     classes: Classes = None,
     in_channels: InChannels = None,
+    further: Further = None,
     all_layers: Annotated[
         bool, typer.Option("--all", help="Show layers that change nothing, too.")
     ] = False,
@@ -214,6 +195,7 @@ def field(
     from mobilenet_lab.verbs.field import field as ask
 
     options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
+    options |= assigned(further or [])
     answer(ask(name, all_layers=all_layers, **options), format, output, force)
 
 
@@ -307,6 +289,7 @@ def verify(
     resolution: Resolution = None,
     classes: Classes = None,
     in_channels: InChannels = None,
+    further: Further = None,
     all_layers: Annotated[bool, typer.Option("--all", help="Show equal layers, too.")] = False,
     format: FormatOption = None,
     output: Output = None,
@@ -319,6 +302,7 @@ def verify(
     from mobilenet_lab.verification import verify as ask
 
     options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
+    options |= assigned(further or [])
     verification = ask(name, all_layers=all_layers, **options)
     answer(verification, format, output, force)
     if not verification.ok:
@@ -330,68 +314,18 @@ def given(**options: Any) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value is not None}
 
 
-def answer(table: "Table", format: Format | None, output: Path | None, force: bool) -> None:
-    """Prints `table`, or writes it to a file.
-
-    Raises:
-        LabError: it cannot be written.
-    """
-    if output is not None and output != Path("-"):
-        format = format or SUFFIXES.get(output.suffix.lower(), Format.table)
-        write_file(output, table.to(format.value), force)
-        return
-    if sys.stdout is None:
-        raise LabError("there is no standard output to print to")
-    if sys.stdout.encoding.lower().replace("-", "") != "utf8":
-        codecs.register_error("plain", _plain_letters)
-        sys.stdout.reconfigure(errors="plain")  # type: ignore[union-attr]
-    try:
-        if format in (None, Format.table) and sys.stdout.isatty():
-            from rich.console import Console
-
-            Console(highlight=False).print(table)
-        else:
-            sys.stdout.write(table.to((format or Format.table).value))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise LabError(f"cannot print: {error.strerror}") from None
+def assigned(texts: list[str]) -> dict[str, Any]:
+    """The options of `--set name=value`: true and false, whole and decimal numbers, else text."""
+    options: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise LabError(f"--set takes NAME=VALUE, not {text!r}")
+        options[key] = VALUES.get(value.lower(), value)
+        for kind in (float, int):
+            with suppress(ValueError):
+                options[key] = kind(value)
+    return options
 
 
-def write_file(path: Path, text: str, force: bool) -> None:
-    """Writes the whole of `text` or nothing; an existing file is replaced only with `force`.
-
-    Raises:
-        LabError: the file exists, or cannot be written.
-    """
-    partial: Path | None = None
-    try:
-        target = path.resolve()  # a link goes on leading to its file
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        if target.exists() and not force:
-            raise LabError(f"{path} exists already; --force replaces it")
-        if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")  # a pipe or a device stays what it is
-            return
-        partial = target.with_name(f".{os.getpid()}.partial")
-        partial.write_text(text, encoding="utf-8")
-        if target.exists():
-            shutil.copymode(target, partial)
-        partial.replace(target)
-    except OSError as error:
-        if partial is not None:
-            with suppress(OSError):
-                partial.unlink()
-        raise LabError(f"cannot write {path}: {error.strerror}") from None
-
-
-PLAIN = {"×": "x", "·": "-", "–": "-", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")"}
-
-
-def _plain_letters(error: UnicodeError) -> tuple[str, int]:
-    """Stand-ins for what a terminal without Unicode cannot show."""
-    assert isinstance(error, UnicodeEncodeError)
-    text = error.object[error.start : error.end]
-    return "".join(PLAIN.get(letter, " ") for letter in text), error.end
+VALUES = {"true": True, "false": False}

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from mobilenet_lab import __version__, registry
 from mobilenet_lab.analysis import DTYPES, LEVELS, analyse
-from mobilenet_lab.cli import SUFFIXES, Format, app
+from mobilenet_lab.cli import app
+from mobilenet_lab.output import SUFFIXES, Format
 from mobilenet_lab.reports.formats import FORMATS
 from mobilenet_lab.verbs.summary import COLUMN_KEYS
 

@@ -210,3 +210,28 @@ def test_verify_says_that_torch_is_missing_and_which_extra_has_it() -> None:
 
 def test_an_unknown_network_is_told_before_torch_is_missed() -> None:
     assert "unknown network" in sentence("verify", "mobilenet_v9")
+
+
+@pytest.mark.parametrize(
+    ("further", "told"),
+    [
+        (["--set", "scaling"], "NAME=VALUE"),
+        (["--set", "=slim"], "NAME=VALUE"),
+        (["--set", "scaling=tf"], "unknown scaling 'tf'"),
+        (["--set", "dilated=yes"], "True or False"),
+        (["--set", "size=small"], "option of mobilenet_v3_large 'size'"),
+        (["--set", "width=nan"], "width must be a positive number"),
+        (["--set", "classes=1.5"], "classes must be a whole number"),
+    ],
+)
+def test_further_options_of_no_use(further: list[str], told: str) -> None:
+    assert told in sentence("summary", "mobilenet_v3_large", *further)
+
+
+def test_further_options_reach_the_network() -> None:
+    """Table 9 of the MobileNetV3 paper prints 155 M MACs at width 0.75, as TF-slim scales."""
+    arguments = ["summary", "mobilenet_v3_large", "--set", "scaling=slim", "--set", "width=0.75"]
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "154,560,624" in result.stdout
+    assert "scaling slim" in result.stdout

@@ -18,7 +18,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from mobilenet_lab import registry
-from mobilenet_lab.cli import SUFFIXES, app
+from mobilenet_lab.cli import app
+from mobilenet_lab.output import SUFFIXES
 from mobilenet_lab.reports.formats import FORMATS
 from mobilenet_lab.reports.table import Table, write
 from mobilenet_lab.verbs.compare import compare

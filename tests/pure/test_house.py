@@ -33,6 +33,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("analysis",),
     ("conventions",),
     ("reports/",),
+    ("output",),
     ("verbs/",),
     ("verification",),
     ("cli",),
@@ -41,7 +42,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 AMONG_THEMSELVES = ("reports/", "verbs/")
 """Levels whose files may import each other."""
 LAZY = ("cli", "__init__")
-"""Files that name all rooms: beside errors, they import them inside functions only."""
+"""Files that name all rooms: beside ALWAYS_NEEDED, they import them inside functions only."""
+ALWAYS_NEEDED = ("errors", "output")
 
 HEAVY = (
     "torch", "torchvision", "timm", "fvcore", "torchinfo", "safetensors",
@@ -137,7 +139,7 @@ def against_the_order(file: str, source: str) -> list[str]:
         for target in targets(found):
             if target == "__init__" and found.name == "__version__":
                 continue
-            if file in LAZY and (found.deferred or target == "errors"):
+            if file in LAZY and (found.deferred or target in ALWAYS_NEEDED):
                 continue
             if file in LAZY:
                 allowed = False

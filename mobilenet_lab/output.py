@@ -1,0 +1,101 @@
+"""Where an answer of the command line goes: to the screen, or whole into a file."""
+
+import codecs
+import errno
+import os
+import shutil
+import sys
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+
+from mobilenet_lab.errors import LabError
+from mobilenet_lab.reports.table import Table
+
+
+class Format(StrEnum):
+    """How an answer is written."""
+
+    table = "table"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
+    latex = "latex"
+    html = "html"
+
+
+SUFFIXES = {
+    ".txt": Format.table,
+    ".md": Format.markdown,
+    ".csv": Format.csv,
+    ".json": Format.json,
+    ".tex": Format.latex,
+    ".html": Format.html,
+}
+
+
+def answer(table: Table, format: Format | None, output: Path | None, force: bool) -> None:
+    """Prints `table`, or writes it to a file.
+
+    Raises:
+        LabError: it cannot be written.
+    """
+    if output is not None and output != Path("-"):
+        format = format or SUFFIXES.get(output.suffix.lower(), Format.table)
+        write_file(output, table.to(format.value), force)
+        return
+    if sys.stdout is None:
+        raise LabError("there is no standard output to print to")
+    if sys.stdout.encoding.lower().replace("-", "") != "utf8":
+        codecs.register_error("plain", _plain_letters)
+        sys.stdout.reconfigure(errors="plain")  # type: ignore[union-attr]
+    try:
+        if format in (None, Format.table) and sys.stdout.isatty():
+            from rich.console import Console
+
+            Console(highlight=False).print(table)
+        else:
+            sys.stdout.write(table.to((format or Format.table).value))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise LabError(f"cannot print: {error.strerror}") from None
+
+
+def write_file(path: Path, text: str, force: bool) -> None:
+    """Writes the whole of `text` or nothing; an existing file is replaced only with `force`.
+
+    Raises:
+        LabError: the file exists, or cannot be written.
+    """
+    partial: Path | None = None
+    try:
+        target = path.resolve()  # a link goes on leading to its file
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if target.exists() and not force:
+            raise LabError(f"{path} exists already; --force replaces it")
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")  # a pipe or a device stays what it is
+            return
+        partial = target.with_name(f".{os.getpid()}.partial")
+        partial.write_text(text, encoding="utf-8")
+        if target.exists():
+            shutil.copymode(target, partial)
+        partial.replace(target)
+    except OSError as error:
+        if partial is not None:
+            with suppress(OSError):
+                partial.unlink()
+        raise LabError(f"cannot write {path}: {error.strerror}") from None
+
+
+PLAIN = {"×": "x", "·": "-", "–": "-", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")"}
+
+
+def _plain_letters(error: UnicodeError) -> tuple[str, int]:
+    """Stand-ins for what a terminal without Unicode cannot show."""
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end]
+    return "".join(PLAIN.get(letter, " ") for letter in text), error.end
