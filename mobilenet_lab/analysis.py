@@ -24,7 +24,7 @@ from mobilenet_lab.formulas import (
 )
 from mobilenet_lab.layers import Layer, Shape, Trace
 from mobilenet_lab.receptive_field import Field, layer_field
-from mobilenet_lab.sources import Published
+from mobilenet_lab.sources import LEARNED_VECTORS, Published
 
 Level = Literal["stage", "block", "layer", "role"]
 LEVELS: tuple[Level, ...] = ("stage", "block", "layer", "role")
@@ -186,9 +186,10 @@ def as_published(analysis: Analysis, row: Published) -> int:
     rows = [mine for mine in analysis.rows if mine.stage not in row.without]
     if row.quantity == "macs":
         return sum(mine.macs for mine in rows)
-    learned = 2
     return sum(
-        mine.params // learned * row.batch_norm_vectors if mine.op == "batch_norm" else mine.params
+        mine.params // LEARNED_VECTORS * row.batch_norm_vectors
+        if mine.op == "batch_norm"
+        else mine.params
         for mine in rows
     )
 

@@ -142,8 +142,9 @@ def summary(
     """
     from mobilenet_lab.verbs.summary import summary as ask
 
-    options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
-    options |= assigned(further or [])
+    options = given(
+        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+    )
     table = ask(name, level=level.value, columns=columns, sort=sort, dtype=dtype.value, **options)
     answer(table, format, output, force)
 
@@ -168,8 +169,9 @@ def explain(
     """
     from mobilenet_lab.verbs.explain import explain as ask
 
-    options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
-    options |= assigned(further or [])
+    options = given(
+        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+    )
     answer(ask(name, layer, dtype=dtype.value, **options), format, output, force)
 
 
@@ -194,8 +196,9 @@ def field(
     """
     from mobilenet_lab.verbs.field import field as ask
 
-    options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
-    options |= assigned(further or [])
+    options = given(
+        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+    )
     answer(ask(name, all_layers=all_layers, **options), format, output, force)
 
 
@@ -301,17 +304,19 @@ def verify(
     """
     from mobilenet_lab.verification import verify as ask
 
-    options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
-    options |= assigned(further or [])
+    options = given(
+        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+    )
     verification = ask(name, all_layers=all_layers, **options)
     answer(verification, format, output, force)
     if not verification.ok:
         raise typer.Exit(1)
 
 
-def given(**options: Any) -> dict[str, Any]:
-    """The options that were given."""
-    return {key: value for key, value in options.items() if value is not None}
+def given(further: list[str] | None = None, /, **options: Any) -> dict[str, Any]:
+    """The options that were given, those of `--set` too."""
+    named = {key: value for key, value in options.items() if value is not None}
+    return named | assigned(further or [])
 
 
 def assigned(texts: list[str]) -> dict[str, Any]:

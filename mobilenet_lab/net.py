@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from operator import index
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from mobilenet_lab.errors import LabError, ShapeError, UnknownNameError, VanishedError
+from mobilenet_lab.errors import LabError, ShapeError, UnknownNameError, VanishedError, quoted
 from mobilenet_lab.formulas import output_size, same_padding
 from mobilenet_lab.layers import ACTIVATIONS, Feature, Layer, Op, Pair, Shape, Trace
 
@@ -463,8 +463,7 @@ def _whole(value: Any) -> int:
 
 def _range(least: int, value: Any) -> str:
     """The end of a sentence about `value`, which is out of range."""
-    text = repr(value) if len(repr(value)) < 40 else "that"
-    return f"from {least} to {LARGEST:,}, not {text}"
+    return f"from {least} to {LARGEST:,}, not {quoted(value)}"
 
 
 def _text(shape: Shape) -> str:

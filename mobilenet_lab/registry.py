@@ -18,6 +18,7 @@ from mobilenet_lab.errors import (
     ShapeError,
     UnknownNameError,
     VanishedError,
+    quoted,
 )
 from mobilenet_lab.layers import Pair, Trace
 from mobilenet_lab.net import LARGEST
@@ -133,8 +134,7 @@ def parse_pair(what: str, text: str) -> Pair:
     """
     sides = text.lower().replace("×", "x").split("x")
     if len(sides) > 2 or not all(side.isdecimal() and len(side) < 20 for side in sides):
-        shown = repr(text) if len(text) < 40 else "that"
-        raise LabError(f"{what} is one whole number or HxW like 192x256, not {shown}")
+        raise LabError(f"{what} is one whole number or HxW like 192x256, not {quoted(text)}")
     return int(sides[0]), int(sides[-1])
 
 
@@ -186,8 +186,7 @@ def _count(what: str, value: Any) -> int:
     except TypeError:
         number = 0
     if isinstance(value, bool) or not 1 <= number <= LARGEST:
-        text = repr(value) if len(repr(value)) < 40 else "that"
-        raise LabError(f"{what} must be a whole number from 1 to {LARGEST:,}, not {text}")
+        raise LabError(f"{what} must be a whole number from 1 to {LARGEST:,}, not {quoted(value)}")
     return number
 
 

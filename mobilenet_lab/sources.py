@@ -6,6 +6,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 UNITS = {"k": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
 
+LEARNED_VECTORS = 2
+"""Of batch norm, per channel: a scale and a shift."""
+
 Quantity: TypeAlias = Literal["params", "macs"]
 
 
@@ -34,7 +37,7 @@ class Published(NamedTuple):
     """The arguments to trace the network with: width, resolution, classes ..."""
     without: tuple[str, ...] = ()
     """Stages that the count leaves out."""
-    batch_norm_vectors: int = 2
+    batch_norm_vectors: int = LEARNED_VECTORS
     """Batch-norm vectors in a parameter count: 2 are learned, 3 or 4 count statistics too."""
     unexplained: str = ""
     """Why the number cannot be reproduced, or what is known of the misprint."""

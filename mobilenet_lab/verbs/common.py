@@ -6,6 +6,7 @@ from mobilenet_lab import conventions, registry
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.receptive_field import Field
+from mobilenet_lab.reports.table import write
 
 CONVENTION = "paper: multiply-accumulates of convolutions and linear layers"
 NOT_COUNTED = f"Not counted as MACs: {conventions.PAPER_LEAVES_OUT}."
@@ -31,13 +32,14 @@ def traced(network: str | Trace, **options: Any) -> Trace:
 
 def heading(trace: Trace) -> str:
     """The network and the settings it was traced with, in one line."""
-    image = "×".join(map(str, trace.input_shape))
     shown = [
         f"{key.replace('_', ' ')} {_setting(value)}"
         for key, value in trace.settings.items()
         if key not in ("resolution", "in_channels")  # the input says both
     ]
-    return " · ".join([trace.name or "network", f"input {image}", *shown])
+    return " · ".join(
+        [trace.name or "network", f"input {write(trace.input_shape, 'shape')}", *shown]
+    )
 
 
 def facts(trace: Trace) -> dict[str, Any]:

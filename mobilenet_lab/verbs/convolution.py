@@ -8,7 +8,7 @@ from mobilenet_lab.analysis import Row, analyse, macs, params
 from mobilenet_lab.expression import Expression
 from mobilenet_lab.layers import Pair, Shape, Trace
 from mobilenet_lab.net import Net, PaddingSpec
-from mobilenet_lab.reports.table import Column, Table
+from mobilenet_lab.reports.table import Column, Table, write
 from mobilenet_lab.verbs.common import CONVENTION
 from mobilenet_lab.verbs.field import window as window_text
 
@@ -71,8 +71,9 @@ def conv(
     standard = analysis.by("stage")[0]
     rows = [_form(row, standard) for row in analysis.by("stage")]
     rows += [_form(row, standard)._replace(name=row.role) for row in analysis.rows[-2:]]
+    image = write(trace.input_shape, "shape")
     return Table(
-        f"{window_text(trace.layers[1])} convolutions of {_by(trace.input_shape)} to {c_out}",
+        f"{window_text(trace.layers[1])} convolutions of {image} to {c_out}",
         COLUMNS,
         tuple(rows),
         subtitle=f"MACs by convention {CONVENTION}",
@@ -114,7 +115,3 @@ def _notes(trace: Trace) -> Iterator[str]:
         f"depthwise-separable / standard = 1 / C_out + 1 / (k_h × k_w) = 1 / {d} + 1 / {area} "
         f"= {ratio} = {float(ratio):.4g} (MACs, and weights without bias)"
     )
-
-
-def _by(shape: Shape) -> str:
-    return "×".join(map(str, shape))

@@ -11,7 +11,7 @@ from mobilenet_lab.errors import UnknownNameError
 from mobilenet_lab.expression import Expression
 from mobilenet_lab.layers import Layer, Shape, Trace
 from mobilenet_lab.receptive_field import WINDOWS
-from mobilenet_lab.reports.table import Column, Table
+from mobilenet_lab.reports.table import Column, Table, write
 from mobilenet_lab.verbs.common import CONVENTION, NOT_COUNTED, facts, heading, traced
 from mobilenet_lab.verbs.field import window
 
@@ -55,13 +55,13 @@ def explain(network: str | Trace, layer: str, *, dtype: str = "float32", **optio
     path = layer.rstrip(".")
     inside = [each for each in trace.layers if each.name.startswith(f"{path}.")]
     if inside:
-        title = f"{path}: {len(inside)} layers, to {_by(inside[-1].out_shape)}"
+        title = f"{path}: {len(inside)} layers, to {write(inside[-1].out_shape, 'shape')}"
         equations = [*_sum_of("params", inside, params), *_sum_of("MACs", inside, macs)]
     else:
         one = trace.layer(path)
-        read = " and ".join(map(_by, one.in_shapes))
-        shapes = f"{read} to {_by(one.out_shape)}" if read else _by(one.out_shape)
-        title = f"{one.name}: {window(one)}, {shapes}"
+        read = " and ".join(write(shape, "shape") for shape in one.in_shapes)
+        written = write(one.out_shape, "shape")
+        title = f"{one.name}: {window(one)}, {f'{read} to {written}' if read else written}"
         equations = [
             *_geometry(one),
             _equation(one, "params", params(one, number)),
@@ -167,7 +167,3 @@ def _symbols(shape: Shape, which: str) -> list[Expression]:
 def _is_square(layer: Layer) -> bool:
     pairs = (layer.kernel or (1, 1), layer.stride, layer.dilation)
     return all(vertical == horizontal for vertical, horizontal in pairs)
-
-
-def _by(shape: Shape) -> str:
-    return "×".join(map(str, shape))

@@ -7,14 +7,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import Analysis, analyse, as_published
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.sources import Published
+from mobilenet_lab.sources import LEARNED_VECTORS, Published
 from mobilenet_lab.verbs.common import CONVENTION
 
 Verdict: TypeAlias = Literal["equal as printed", "explained", "not reproducible"]
 VERDICTS: tuple[Verdict, ...] = ("equal as printed", "explained", "not reproducible")
 
-OWN_VECTORS = 2
-"""Batch-norm vectors per channel in our own count: what is learned."""
 UNKNOWN = "why, is not known"
 
 
@@ -159,7 +157,7 @@ def _counted_otherwise(record: Published, analysis: Analysis) -> list[str]:
         ]
         few = len(kept) < len(record.without)
         told.append(f"only {', '.join(kept)}" if few else f"without {', '.join(record.without)}")
-    if record.quantity == "params" and record.batch_norm_vectors != OWN_VECTORS:
+    if record.quantity == "params" and record.batch_norm_vectors != LEARNED_VECTORS:
         vectors = record.batch_norm_vectors
         told.append(f"{vectors} batch-norm vectors" if vectors else "without batch norm")
     return told

@@ -1,15 +1,13 @@
 """Which networks are tried at which settings, and weights that let no mistake hide."""
 
-import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import torch
+from networks import NAMES, SPINE, fitting
 from torch import Tensor, nn
 
 from mobilenet_lab import registry
 
-NAMES = tuple(registry.NETWORKS)
 WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 RESOLUTIONS = ((32, 32), (97, 130), (128, 64), (224, 224))
 ODD_ONES = (
@@ -26,8 +24,6 @@ FEW = (
     {"width": 0.35, "resolution": (33, 65), "classes": 7, "in_channels": 1},
     {"width": 1.4, "resolution": (97, 64)},
 )
-SPINE = ("mobilenet_v1", "mobilenet_v1_full_conv", "mobilenet_v2")
-"""The networks that are tried at everything; what the others share with them is held by these."""
 
 
 def grid() -> list[tuple[str, dict[str, Any]]]:
@@ -42,16 +38,6 @@ def grid() -> list[tuple[str, dict[str, Any]]]:
             if case not in cases:
                 cases.append(case)
     return cases
-
-
-def options(name: str) -> set[str]:
-    """The options that network `name` can be traced with."""
-    return set(inspect.signature(registry.architecture(name).trace).parameters)
-
-
-def fitting(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `settings` that network `name` has an option for."""
-    return {key: value for key, value in settings.items() if key in options(name)}
 
 
 def thin(name: str) -> dict[str, Any]:

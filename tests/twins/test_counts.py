@@ -7,6 +7,7 @@ import torch
 from fvcore.nn import FlopCountAnalysis
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import NAMES, fitting
 from torch import Tensor, nn
 
 from mobilenet_lab import analysis, conventions, registry
@@ -14,7 +15,7 @@ from mobilenet_lab.counters import flop_counter, fvcore, torchinfo
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.verification import verify_module
 
-from .cases import NAMES, build, fitting, grid, label
+from .cases import build, grid, label
 
 OPERATORS = {"input", "add", "mul", "concat", "split"}
 """Layers that are an operator in a forward and so no module."""

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from networks import NAMES, SPINE
 from torch import Tensor, nn
 
 from mobilenet_lab import registry
@@ -23,7 +24,7 @@ from mobilenet_lab.layers import Feature, Layer, Pair, Shape, Trace
 from mobilenet_lab.net import Net
 from mobilenet_lab.receptive_field import Field, receptive_fields
 
-from .cases import NAMES, SPINE, build, thin
+from .cases import build, thin
 from .interpreter import run
 
 Spans = tuple[tuple[int, int], tuple[int, int]]

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 import torch
+from networks import NAMES
 
 from mobilenet_lab import registry
 
-from .cases import NAMES, grid, images, label, twin
+from .cases import grid, images, label, twin
 from .interpreter import run
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from networks import NAMES
 from torch import nn
 from typer.testing import CliRunner
 
@@ -16,7 +17,7 @@ from mobilenet_lab.cli import app
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.verification import verify, verify_module
 
-from .cases import NAMES, build, thin
+from .cases import build, thin
 
 
 @pytest.mark.parametrize("name", NAMES)
