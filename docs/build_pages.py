@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import analyse
+from mobilenet_lab.layers import Trace
+from mobilenet_lab.reports.table import write
 from mobilenet_lab.verbs.published import VERDICTS, published
 from mobilenet_lab.verbs.summary import summary
 
@@ -72,12 +74,30 @@ def page(name: str) -> str:
         f"Over shapes: {source}; over tensors: {twin}{f'; with {fixed}' if fixed else ''}.",
         f"## Idea\n\n{said.idea}",
         f"## Stages\n\n{summary(name).to('markdown').strip()}",
+        f"## Diagram\n\n{diagram(registry.trace(name))}",
         said.deviations,
         f"## Published numbers\n\n{_without_title(published(name).to('markdown')).strip()}",
         f"## Run it\n\n{how_to_run(name)}",
         "[All networks](README.md)",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def diagram(trace: Trace) -> str:
+    """The stages and what flows between them, as a Mermaid flow chart."""
+    last = {layer.stage: layer for layer in trace.layers}
+    number = {stage: index for index, stage in enumerate(last)}
+    boxes = [
+        f'    s{number[stage]}["{stage}<br>{write(layer.out_shape, "shape")}"]'
+        for stage, layer in last.items()
+    ]
+    flows = {
+        (number[trace.layers[source].stage], number[layer.stage])
+        for layer in trace.layers
+        for source in layer.inputs
+    }
+    arrows = [f"    s{start} --> s{end}" for start, end in sorted(flows) if start != end]
+    return "\n".join(["```mermaid", "flowchart TD", *boxes, *arrows, "```"])
 
 
 def how_to_run(name: str) -> str:

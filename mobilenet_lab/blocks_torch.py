@@ -1,7 +1,9 @@
 """The leaves as nn.Modules, named as `trace.Net` and `blocks` name them."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mobilenet_lab.errors import UnknownNameError
@@ -77,6 +79,17 @@ class SqueezeExcite(nn.Module):
         h = self.expand(h)
         h = self.gate(h)
         return x * h
+
+
+class Resize(nn.Module):
+    """N x c x H x W to N x c x `size`; corners are not aligned."""
+
+    def __init__(self, mode: str = "nearest") -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        return F.interpolate(x, tuple(size), mode=self.mode)
 
 
 class Classifier(nn.Sequential):

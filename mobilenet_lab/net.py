@@ -31,7 +31,7 @@ class Net:
 
     def __init__(self) -> None:
         self._layers: list[Layer] = []
-        self._names: set[str] = set()
+        self._names: dict[str, int] = {}
         self._taps: dict[str, int] = {}
         self._open = _Scope("", "", "", "")
 
@@ -47,7 +47,9 @@ class Net:
 
     def stage(self, name: str, role: str = "") -> AbstractContextManager[None]:
         """Layers recorded inside belong to stage `name`."""
-        return self._inside(_Scope(f"{name}.", name, name, role))
+        prefix, _, _, outer_role = self._open
+        path = prefix + name
+        return self._inside(_Scope(f"{path}.", path, path, outer_role or role))
 
     def block(self, name: str, role: str = "") -> AbstractContextManager[None]:
         """Layers recorded inside belong to one block of the open stage."""
@@ -79,6 +81,20 @@ class Net:
         """Gives `x` a name that heads can ask for (C1 ... C5)."""
         self._taps[name] = x.layer
         return x
+
+    def feature(self, name: str) -> Feature:
+        """What the landmark or else the layer called `name` gave.
+
+        Raises:
+            UnknownNameError: there is neither; the message offers near names.
+        """
+        if name in self._taps:
+            found = self._taps[name]
+        elif name in self._names:
+            found = self._names[name]
+        else:
+            raise UnknownNameError("layer", name, [*self._taps, *self._names])
+        return Feature(found, self._layers[found].out_shape)
 
     def trace(self, *outputs: Feature) -> Trace:
         """The finished record; `outputs` are the network's answers, in order."""
@@ -344,7 +360,7 @@ class Net:
         path = prefix + name
         if path in self._names:
             raise LabError(f"two layers are called {path!r}")
-        self._names.add(path)
+        self._names[path] = len(self._layers)
         sources = tuple([x.layer for x in features])
         shapes = tuple([x.shape for x in features])
         where = (stage or path, block or path, role or name)

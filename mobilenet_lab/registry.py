@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from mobilenet_lab.errors import (
     LabError,
@@ -28,11 +28,21 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+Task: TypeAlias = Literal["classification", "detection", "segmentation"]
+AFTER_THE_LAYERS: dict[Task, str] = {
+    "classification": "",
+    "detection": "decoding of boxes, non-maximum suppression",
+    "segmentation": "the class of each pixel",
+}
+"""What a built network does beyond its layers in eval mode, and no count holds."""
+
+
 class Entry(NamedTuple):
     """A file of `architectures`, and the arguments that make it this network."""
 
     module: str
     options: Mapping[str, Any] = {}
+    task: Task = "classification"
 
 
 NETWORKS: dict[str, Entry] = {
@@ -59,6 +69,8 @@ NETWORKS: dict[str, Entry] = {
     "shufflenet_v2": Entry("shufflenet_v2"),
 }
 WIDEST = 1000
+COMMON = ("width", "resolution", "classes", "in_channels")
+"""The options that a trace always names among its settings, if it has them."""
 SEARCHED = 4096
 """The side up to which a smallest working resolution is looked for, in pixels."""
 
@@ -78,6 +90,11 @@ def paper(name: str) -> Paper:
     return found
 
 
+def task(name: str) -> Task:
+    """What network `name` is for."""
+    return _entry(name).task
+
+
 def published(name: str) -> tuple[Published, ...]:
     """What has been printed about network `name`: paper, authors' code, later papers."""
     rows: tuple[Published, ...] = architecture(name).PUBLISHED
@@ -93,6 +110,7 @@ def trace(name: str, **options: Any) -> Trace:
         UnknownNameError: no such network, or no such option.
         LabError: an option's value is of no use.
         VanishedError: the resolution is too small; the message names the smallest that works.
+        ShapeError: maps do not fit together; the message names the next resolution that works.
     """
     make = architecture(name).trace
     settings = _settings(name, make, options)
@@ -100,7 +118,9 @@ def trace(name: str, **options: Any) -> Trace:
         made: Trace = make(**settings)
     except VanishedError as error:
         raise VanishedError(f"{name}: {error}{_smallest(make, settings)}") from None
-    shown = {key: settings[key] for key in (*CHECKS, *options) if key in settings}
+    except ShapeError as error:
+        raise ShapeError(f"{name}: {error}{_next(make, settings)}") from None
+    shown = {key: settings[key] for key in (*COMMON, *options) if key in settings}
     shown["resolution"] = made.input_shape[1:]
     return replace(made, name=name, settings=shown)
 
@@ -108,21 +128,26 @@ def trace(name: str, **options: Any) -> Trace:
 def build(name: str, **options: Any) -> "nn.Module":
     """Network `name` as a freshly initialised nn.Module in training mode.
 
-    Options are those of `trace` without the resolution, which the module takes as it comes.
+    Options are those of `trace`. The resolution matters to networks only whose layers depend on it
+    (LeNet-5, AlexNet of 2012); the others take images as they come.
+
+    In training mode a detector or segmenter gives its raw maps, in the order of the trace's
+    outputs; in eval mode boxes or a mask, unless its attribute `raw` is set to True.
 
     Raises:
         UnknownNameError: no such network, or no such option.
         LabError: an option's value is of no use.
         MissingPackageError: torch is not installed.
     """
-    entry = _entry(name)
+    settings = _settings(name, architecture(name).trace, options)
     try:
-        make = import_module(f"mobilenet_lab.architectures.{entry.module}_torch").build
+        make = import_module(f"mobilenet_lab.architectures.{_entry(name).module}_torch").build
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise MissingPackageError("torch", "torch", "building a network") from None
-    built: nn.Module = make(**_settings(name, make, options))
+    taken = inspect.signature(make).parameters
+    built: nn.Module = make(**{key: settings[key] for key in taken})
     return built
 
 
@@ -205,6 +230,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "resolution": _resolution,
     "classes": _count,
     "in_channels": _count,
+    "eps": _positive,
 }
 
 
@@ -234,4 +260,27 @@ def _smallest(make: Callable[..., Trace], settings: Mapping[str, Any]) -> str:
     for more in range(256):
         if not fails((height + more, width + more), ShapeError):
             return f"; the smallest resolution that works is {height + more}x{width + more}"
+    return ""
+
+
+def _next(make: Callable[..., Trace], settings: Mapping[str, Any]) -> str:
+    """The end of a sentence that says which resolution from the given one on fits together.
+
+    A pyramid asks for sides that halve well; each side is looked for as that of a square.
+    """
+
+    def fits(resolution: Pair) -> bool:
+        try:
+            make(**{**settings, "resolution": resolution})
+        except ShapeError:
+            return False
+        return True
+
+    height, width = _resolution("resolution", settings["resolution"])
+    found = [
+        next((side for side in range(least, least + 129) if fits((side, side))), 0)
+        for least in (height, width)
+    ]
+    if all(found) and fits((found[0], found[1])):
+        return f"; the next resolution that works is {found[0]}x{found[1]}"
     return ""

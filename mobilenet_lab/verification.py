@@ -81,8 +81,7 @@ def verify(name: str, *, all_layers: bool = False, **options: Any) -> Verificati
     except ModuleNotFoundError as error:
         raise MissingPackageError(error.name or "torch", "torch", "verify") from None
     with torch.random.fork_rng(devices=[]):
-        built = {key: value for key, value in options.items() if key != "resolution"}
-        module = registry.build(name, **built)
+        module = registry.build(name, **options)
     return verify_module(trace, module, all_layers=all_layers)
 
 
@@ -96,11 +95,16 @@ def verify_module(trace: Trace, module: "nn.Module", *, all_layers: bool = False
         LabError: the module does not run on the trace's input.
     """
     training = {part: part.training for part in module.modules()}
+    raw = getattr(module, "raw", None)
     try:
+        if raw is not None:  # a detector's boxes are no layers
+            module.raw = True  # type: ignore[assignment]
         checks = tuple(_checks(trace, module.eval()))
     finally:
         for part, mode in training.items():
             part.training = mode
+        if raw is not None:
+            module.raw = raw
     differing = sum(not check.equal for check in checks)
     verdict = f"{differing} differ" if differing else "all equal"
     totals = [check for check in checks if check.layer == TOTAL]

@@ -66,6 +66,23 @@ def full(net: Net, x: Feature, c: int, stride: int, act: str) -> Feature:
     return net.conv(x, c, 3, stride, act=act, name="full")
 
 
+def features(
+    net: Net, x: Feature, width: float, separable_blocks: bool = True, activation: str = "relu"
+) -> Feature:
+    """Stem and blocks, without the classifier; C1 ... C5 are tapped."""
+    block = separable if separable_blocks else full
+    x = net.conv(x, floor_channels(STEM * width), 3, stride=2, act=activation, name="stem")
+    for number, row in enumerate(TABLE_1, start=1):
+        with net.stage(f"stage{number}"):
+            for i in range(row.n):
+                with net.block(str(i)):
+                    stride = row.s if i == 0 else 1
+                    x = block(net, x, floor_channels(row.c * width), stride, activation)
+        if row.tap:
+            net.tap(row.tap, x)
+    return x
+
+
 def trace(
     width: float = 1.0,
     resolution: int | Pair = 224,
@@ -77,17 +94,8 @@ def trace(
 ) -> Trace:
     """The network over shapes: in_channels x H x W in, `classes` scores out."""
     net = Net()
-    block = separable if separable_blocks else full
     x = net.input(in_channels, resolution)
-    x = net.conv(x, floor_channels(STEM * width), 3, stride=2, act=activation, name="stem")
-    for number, row in enumerate(TABLE_1, start=1):
-        with net.stage(f"stage{number}"):
-            for i in range(row.n):
-                with net.block(str(i)):
-                    stride = row.s if i == 0 else 1
-                    x = block(net, x, floor_channels(row.c * width), stride, activation)
-        if row.tap:
-            net.tap(row.tap, x)
+    x = features(net, x, width, separable_blocks, activation)
     x = classifier(net, x, classes)
     return net.trace(x)
 

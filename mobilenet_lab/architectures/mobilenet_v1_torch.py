@@ -32,13 +32,12 @@ class Full(nn.Module):
         return self.full(x)
 
 
-class MobileNetV1(nn.Module):
-    """N x in_channels x H x W images to N x classes scores (logits)."""
+class Features(nn.Module):
+    """N x in_channels x H x W images to the maps C1 ... C5 by name."""
 
     def __init__(
         self,
-        width: float = 1.0,
-        classes: int = 1000,
+        width: float,
         in_channels: int = 3,
         *,
         separable_blocks: bool = True,
@@ -54,12 +53,37 @@ class MobileNetV1(nn.Module):
                 c_in, c = c, max(int(row.c * width), 8)
                 blocks.append(block(c_in, c, row.s if i == 0 else 1, activation))
             self.add_module(f"stage{number}", nn.Sequential(*blocks))
-        self.classifier = Classifier(c, classes)
+        self.channels = c
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        taps = {}
         x = self.stem(x)
-        for number in range(1, len(TABLE_1) + 1):
+        for number, row in enumerate(TABLE_1, start=1):
             x = self.get_submodule(f"stage{number}")(x)
+            if row.tap:
+                taps[row.tap] = x
+        return taps
+
+
+class MobileNetV1(Features):
+    """N x in_channels x H x W images to N x classes scores (logits)."""
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        classes: int = 1000,
+        in_channels: int = 3,
+        *,
+        separable_blocks: bool = True,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__(
+            width, in_channels, separable_blocks=separable_blocks, activation=activation
+        )
+        self.classifier = Classifier(self.channels, classes)
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        x = super().forward(x)["C5"]
         return self.classifier(x)
 
 

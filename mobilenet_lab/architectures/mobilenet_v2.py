@@ -65,12 +65,8 @@ def inverted_residual(net: Net, x: Feature, t: int, c: int, stride: int) -> Feat
     return net.add(x, h) if stride == 1 and x.channels == c else h
 
 
-def trace(
-    width: float = 1.0, resolution: int | Pair = 224, classes: int = 1000, in_channels: int = 3
-) -> Trace:
-    """The network over shapes: in_channels x H x W in, `classes` scores out."""
-    net = Net()
-    x = net.input(in_channels, resolution)
+def features(net: Net, x: Feature, width: float) -> Feature:
+    """Stem and blocks, without the last convolution; C1 ... C5 are tapped."""
     x = net.conv(x, make_divisible(STEM * width), 3, stride=2, act="relu6", name="stem")
     for number, row in enumerate(TABLE_2, start=1):
         with net.stage(f"stage{number}"):
@@ -80,7 +76,22 @@ def trace(
                     x = inverted_residual(net, x, row.t, make_divisible(row.c * width), stride)
         if row.tap:
             net.tap(row.tap, x)
-    x = net.conv(x, make_divisible(HEAD * max(width, 1.0)), 1, act="relu6", name="head")
+    return x
+
+
+def last_conv(net: Net, x: Feature, width: float) -> Feature:
+    """The 1x1 convolution before the pool, which keeps its channels below width 1."""
+    return net.conv(x, make_divisible(HEAD * max(width, 1.0)), 1, act="relu6", name="head")
+
+
+def trace(
+    width: float = 1.0, resolution: int | Pair = 224, classes: int = 1000, in_channels: int = 3
+) -> Trace:
+    """The network over shapes: in_channels x H x W in, `classes` scores out."""
+    net = Net()
+    x = net.input(in_channels, resolution)
+    x = features(net, x, width)
+    x = last_conv(net, x, width)
     x = classifier(net, x, classes, DROPOUT)
     return net.trace(x)
 

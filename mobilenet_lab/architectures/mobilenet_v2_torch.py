@@ -27,10 +27,10 @@ class InvertedResidual(nn.Module):
         return x + h if self.residual else h
 
 
-class MobileNetV2(nn.Module):
-    """N x in_channels x H x W images to N x classes scores (logits)."""
+class Features(nn.Module):
+    """N x in_channels x H x W images to the maps C1 ... C5 by name."""
 
-    def __init__(self, width: float = 1.0, classes: int = 1000, in_channels: int = 3) -> None:
+    def __init__(self, width: float, in_channels: int = 3) -> None:
         super().__init__()
         c = make_divisible(STEM * width)
         self.stem = ConvNormAct(in_channels, c, 3, stride=2, act="relu6")
@@ -40,14 +40,29 @@ class MobileNetV2(nn.Module):
                 c_in, c = c, make_divisible(row.c * width)
                 blocks.append(InvertedResidual(c_in, row.t, c, row.s if i == 0 else 1))
             self.add_module(f"stage{number}", nn.Sequential(*blocks))
-        c_in, c = c, make_divisible(HEAD * max(width, 1.0))
-        self.head = ConvNormAct(c_in, c, 1, act="relu6")
+        self.channels = c
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        taps = {}
+        x = self.stem(x)
+        for number, row in enumerate(TABLE_2, start=1):
+            x = self.get_submodule(f"stage{number}")(x)
+            if row.tap:
+                taps[row.tap] = x
+        return taps
+
+
+class MobileNetV2(Features):
+    """N x in_channels x H x W images to N x classes scores (logits)."""
+
+    def __init__(self, width: float = 1.0, classes: int = 1000, in_channels: int = 3) -> None:
+        super().__init__(width, in_channels)
+        c = make_divisible(HEAD * max(width, 1.0))
+        self.head = ConvNormAct(self.channels, c, 1, act="relu6")
         self.classifier = Classifier(c, classes, DROPOUT)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        for number in range(1, len(TABLE_2) + 1):
-            x = self.get_submodule(f"stage{number}")(x)
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        x = super().forward(x)["C5"]
         x = self.head(x)
         return self.classifier(x)
 

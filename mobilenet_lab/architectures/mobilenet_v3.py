@@ -108,19 +108,28 @@ DROPOUT = 0.2
 
 
 def inverted_residual(
-    net: Net, x: Feature, row: Row, exp: int, c: int, stride: int, dilation: int
+    net: Net,
+    x: Feature,
+    row: Row,
+    exp: int,
+    c: int,
+    stride: int,
+    dilation: int,
+    squeeze_divisor: int,
+    eps: float,
 ) -> Feature:
     """V2's block with a kernel, a gate and a non-linearity of its own (Figure 4)."""
     act = NONLINEARITIES[row.nl]
     h = x
     if exp != x.channels:
-        h = net.conv(h, exp, 1, act=act, eps=EPS, name="expand")
+        h = net.conv(h, exp, 1, act=act, eps=eps, name="expand")
     h = net.conv(
-        h, exp, row.k, stride, dilation=dilation, groups=exp, act=act, eps=EPS, name="depthwise"
+        h, exp, row.k, stride, dilation=dilation, groups=exp, act=act, eps=eps, name="depthwise"
     )
     if row.se:
-        h = squeeze_excite(net, h, make_divisible(exp / 4), "relu", "hardsigmoid")
-    h = net.conv(h, c, 1, act=None, eps=EPS, name="project")
+        squeeze = make_divisible(exp / 4, squeeze_divisor)
+        h = squeeze_excite(net, h, squeeze, "relu", "hardsigmoid")
+    h = net.conv(h, c, 1, act=None, eps=eps, name="project")
     return net.add(x, h) if row.s == 1 and x.channels == c else h
 
 
@@ -129,23 +138,21 @@ def minimal(row: Row) -> Row:
     return row._replace(k=3, se=False, nl="RE")
 
 
-def trace(
-    width: float = 1.0,
-    resolution: int | Pair = 224,
-    classes: int = 1000,
-    in_channels: int = 3,
-    *,
+def features(
+    net: Net,
+    x: Feature,
+    width: float,
     size: str = "large",
     scaling: str = "torchvision",
     minimalistic: bool = False,
     reduced_tail: bool = False,
     dilated: bool = False,
-) -> Trace:
-    """The network over shapes: in_channels x H x W in, `classes` scores out.
+    squeeze_divisor: int = 8,
+    eps: float = EPS,
+) -> Feature:
+    """Stem and blocks, without the last convolution; C1 ... C5 are tapped.
 
-    `size` is large (Table 1) or small (Table 2); `scaling` one of SCALINGS, which differ where the
-    width is not 1. `reduced_tail` halves the last stage and what follows, `dilated` keeps its map
-    at stride 16 (both for detection and segmentation, as torchvision does them).
+    The options are those of `trace`; `squeeze_divisor` 1 leaves the squeeze unrounded.
 
     Raises:
         UnknownNameError: no such size or scaling.
@@ -155,11 +162,9 @@ def trace(
     if scaling not in SCALINGS:
         raise UnknownNameError("scaling", scaling, SCALINGS)
     table, half = TABLES[size], 2 if reduced_tail else 1
-    act = "relu" if minimalistic else "hardswish"
-    net = Net()
-    x = net.input(in_channels, resolution)
     c_in = STEM  # at width 1
-    x = net.conv(x, make_divisible(STEM * width), 3, stride=2, act=act, eps=EPS, name="stem")
+    act = last_activation(minimalistic)
+    x = net.conv(x, make_divisible(STEM * width), 3, stride=2, act=act, eps=eps, name="stem")
     stages = [list(rows) for _, rows in groupby(table.rows, key=lambda row: row.c)]
     for number, rows in enumerate(stages, start=1):
         tail = number == len(stages)
@@ -176,21 +181,84 @@ def trace(
                     wide = make_divisible(exp * width)
                 with net.block(str(i)):
                     thin = make_divisible(c * width)
-                    x = inverted_residual(net, x, row, wide, thin, stride, dilation)
+                    x = inverted_residual(
+                        net, x, row, wide, thin, stride, dilation, squeeze_divisor, eps
+                    )
                 c_in = c
         if rows[-1].tap:
             net.tap(rows[-1].tap, x)
-    # TF-slim scales the printed width; torchvision takes six times what the last block gives
-    head = make_divisible(table.head // half * width) if scaling == "slim" else 6 * x.channels
-    last = table.last // half
+    return x
+
+
+def last_activation(minimalistic: bool) -> str:
+    """Of the stem, the last convolution and the hidden layer."""
+    return "relu" if minimalistic else "hardswish"
+
+
+def last_conv(
+    net: Net,
+    x: Feature,
+    width: float,
+    size: str = "large",
+    scaling: str = "torchvision",
+    minimalistic: bool = False,
+    reduced_tail: bool = False,
+    eps: float = EPS,
+) -> Feature:
+    """The 1x1 convolution before the pool; torchvision takes six times what the last block gives,
+    TF-slim scales the printed channels."""
+    c = 6 * x.channels
+    if scaling == "slim":
+        c = make_divisible(TABLES[size].head // (2 if reduced_tail else 1) * width)
+    return net.conv(x, c, 1, act=last_activation(minimalistic), eps=eps, name="head")
+
+
+def trace(
+    width: float = 1.0,
+    resolution: int | Pair = 224,
+    classes: int = 1000,
+    in_channels: int = 3,
+    *,
+    size: str = "large",
+    scaling: str = "torchvision",
+    minimalistic: bool = False,
+    reduced_tail: bool = False,
+    dilated: bool = False,
+    eps: float = EPS,
+) -> Trace:
+    """The network over shapes: in_channels x H x W in, `classes` scores out.
+
+    `size` is large (Table 1) or small (Table 2); `scaling` one of SCALINGS, which differ where the
+    width is not 1. `reduced_tail` halves the last stage and what follows, `dilated` keeps its map
+    at stride 16 (both for detection and segmentation, as torchvision does them). `eps` is batch
+    norm's: timm's weights were trained with 1e-5.
+
+    Raises:
+        UnknownNameError: no such size or scaling.
+    """
+    net = Net()
+    x = net.input(in_channels, resolution)
+    x = features(
+        net,
+        x,
+        width,
+        size,
+        scaling,
+        minimalistic,
+        reduced_tail,
+        dilated,
+        squeeze_divisor=8,
+        eps=eps,
+    )
+    x = last_conv(net, x, width, size, scaling, minimalistic, reduced_tail, eps)
+    hidden = TABLES[size].last // (2 if reduced_tail else 1)
     if scaling == "torchvision" or width > 1:
-        last = make_divisible(last * width)
-    x = net.conv(x, head, 1, act=act, eps=EPS, name="head")
+        hidden = make_divisible(hidden * width)
     with net.stage("classifier", role="classifier"):
         x = net.adaptive_avg_pool(x)
         x = net.flatten(x)
-        x = net.linear(x, last, name="hidden")
-        x = net.act(x, act)
+        x = net.linear(x, hidden, name="hidden")
+        x = net.act(x, last_activation(minimalistic))
         x = net.dropout(x, DROPOUT)
         x = net.linear(x, classes)
     return net.trace(x)

@@ -1,5 +1,7 @@
 """MobileNetV3 over tensors: the twin of `mobilenet_v3`."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 
 from torch import Tensor, nn
@@ -19,27 +21,29 @@ from mobilenet_lab.channels import make_divisible
 from mobilenet_lab.errors import UnknownNameError
 
 
-def conv(c_in: int, c_out: int, k: int, stride: int = 1, **more: int | str | None) -> ConvNormAct:
-    """The leaf with V3's batch norm."""
-    return ConvNormAct(c_in, c_out, k, stride, eps=EPS, momentum=MOMENTUM, **more)  # type: ignore[arg-type]
-
-
 class InvertedResidual(nn.Module):
     """N x c_in x H x W to N x c x H/stride x W/stride (rounded up): V2's block with a gate."""
 
     def __init__(
-        self, c_in: int, exp: int, c: int, row: Row, stride: int, dilation: int, minimalistic: bool
+        self,
+        c_in: int,
+        exp: int,
+        c: int,
+        row: Row,
+        stride: int,
+        dilation: int,
+        minimalistic: bool,
+        squeeze_divisor: int,
+        conv: Callable[..., ConvNormAct],
     ) -> None:
         super().__init__()
         k = 3 if minimalistic else row.k
         act = "relu" if minimalistic else NONLINEARITIES[row.nl]
         self.expand = conv(c_in, exp, 1, act=act) if exp != c_in else None
         self.depthwise = conv(exp, exp, k, stride, groups=exp, dilation=dilation, act=act)
-        self.se = (
-            SqueezeExcite(exp, make_divisible(exp / 4), "relu", "hardsigmoid")
-            if row.se and not minimalistic
-            else None
-        )
+        squeeze = make_divisible(exp / 4, squeeze_divisor)
+        gated = row.se and not minimalistic
+        self.se = SqueezeExcite(exp, squeeze, "relu", "hardsigmoid") if gated else None
         self.project = conv(exp, c, 1, act=None)
         self.residual = row.s == 1 and c_in == c
 
@@ -52,6 +56,70 @@ class InvertedResidual(nn.Module):
             h = self.se(h)
         h = self.project(h)
         return x + h if self.residual else h
+
+
+class Features(nn.Module):
+    """N x in_channels x H x W images to the maps C1 ... C5 by name, and "head" if it has one."""
+
+    def __init__(
+        self,
+        width: float,
+        in_channels: int = 3,
+        *,
+        size: str = "large",
+        scaling: str = "torchvision",
+        minimalistic: bool = False,
+        reduced_tail: bool = False,
+        dilated: bool = False,
+        squeeze_divisor: int = 8,
+        eps: float = EPS,
+        momentum: float = MOMENTUM,
+        head: bool = True,
+    ) -> None:
+        super().__init__()
+        if size not in TABLES:
+            raise UnknownNameError("size", size, TABLES)
+        if scaling not in SCALINGS:
+            raise UnknownNameError("scaling", scaling, SCALINGS)
+        table, slim = TABLES[size], scaling == "slim"
+        act = "relu" if minimalistic else "hardswish"
+        conv = partial(ConvNormAct, eps=eps, momentum=momentum)
+        c, unscaled = make_divisible(STEM * width), STEM
+        self.stem = conv(in_channels, c, 3, stride=2, act=act)
+        last_width = table.rows[-1].c
+        self.taps: list[str] = []
+        for _, group in groupby(table.rows, key=lambda row: row.c):
+            blocks: list[nn.Module] = []
+            for row in group:
+                tail = row.c == last_width
+                exp = row.exp // 2 if reduced_tail and tail and blocks else row.exp
+                out = row.c // 2 if reduced_tail and tail else row.c
+                wide = make_divisible(c * exp / unscaled if slim else exp * width)
+                stride, dilation = (1, 2) if dilated and tail else (row.s, 1)
+                c_in, c, unscaled = c, make_divisible(out * width), out
+                block = InvertedResidual(
+                    c_in, wide, c, row, stride, dilation, minimalistic, squeeze_divisor, conv
+                )
+                blocks.append(block)
+            self.taps.append(row.tap)
+            self.add_module(f"stage{len(self.taps)}", nn.Sequential(*blocks))
+        self.channels = c
+        self.head = None
+        if head:
+            unscaled = table.head // 2 if reduced_tail else table.head
+            self.channels = make_divisible(unscaled * width) if slim else 6 * c
+            self.head = conv(c, self.channels, 1, act=act)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        taps = {}
+        x = self.stem(x)
+        for number, tap in enumerate(self.taps, start=1):
+            x = self.get_submodule(f"stage{number}")(x)
+            if tap:
+                taps[tap] = x
+        if self.head is not None:
+            taps["head"] = self.head(x)
+        return taps
 
 
 class Classifier(nn.Sequential):
@@ -67,7 +135,7 @@ class Classifier(nn.Sequential):
         self.linear = nn.Linear(hidden, classes)
 
 
-class MobileNetV3(nn.Module):
+class MobileNetV3(Features):
     """N x in_channels x H x W images to N x classes scores (logits)."""
 
     def __init__(
@@ -81,46 +149,26 @@ class MobileNetV3(nn.Module):
         minimalistic: bool = False,
         reduced_tail: bool = False,
         dilated: bool = False,
+        eps: float = EPS,
     ) -> None:
-        super().__init__()
-        if size not in TABLES:
-            raise UnknownNameError("size", size, TABLES)
-        if scaling not in SCALINGS:
-            raise UnknownNameError("scaling", scaling, SCALINGS)
-        table, slim = TABLES[size], scaling == "slim"
-        act = "relu" if minimalistic else "hardswish"
-        c, unscaled = make_divisible(STEM * width), STEM
-        self.stem = conv(in_channels, c, 3, stride=2, act=act)
-        last_width = table.rows[-1].c
-        stages = []
-        for _, rows in groupby(table.rows, key=lambda row: row.c):
-            blocks: list[nn.Module] = []
-            for row in rows:
-                tail = row.c == last_width
-                exp = row.exp // 2 if reduced_tail and tail and blocks else row.exp
-                out = row.c // 2 if reduced_tail and tail else row.c
-                wide = make_divisible(c * exp / unscaled if slim else exp * width)
-                stride, dilation = (1, 2) if dilated and tail else (row.s, 1)
-                c_in, c, unscaled = c, make_divisible(out * width), out
-                blocks.append(InvertedResidual(c_in, wide, c, row, stride, dilation, minimalistic))
-            stages.append(nn.Sequential(*blocks))
-        self.stages = len(stages)
-        for number, stage in enumerate(stages, start=1):
-            self.add_module(f"stage{number}", stage)
-        head, hidden = table.head, table.last
-        if reduced_tail:
-            head, hidden = head // 2, hidden // 2
-        head = make_divisible(head * width) if slim else 6 * c
-        if not slim or width > 1:
+        super().__init__(
+            width,
+            in_channels,
+            size=size,
+            scaling=scaling,
+            minimalistic=minimalistic,
+            reduced_tail=reduced_tail,
+            dilated=dilated,
+            eps=eps,
+        )
+        hidden = TABLES[size].last // 2 if reduced_tail else TABLES[size].last
+        if scaling == "torchvision" or width > 1:
             hidden = make_divisible(hidden * width)
-        self.head = conv(c, head, 1, act=act)
-        self.classifier = Classifier(head, hidden, classes, act)
+        act = "relu" if minimalistic else "hardswish"
+        self.classifier = Classifier(self.channels, hidden, classes, act)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        for number in range(1, self.stages + 1):
-            x = self.get_submodule(f"stage{number}")(x)
-        x = self.head(x)
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        x = super().forward(x)["head"]
         return self.classifier(x)
 
 

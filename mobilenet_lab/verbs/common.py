@@ -42,12 +42,33 @@ def heading(trace: Trace) -> str:
     )
 
 
+def boxes(trace: Trace) -> int | None:
+    """How many boxes a registered detector corrects on one image; None for other networks."""
+    if trace.name not in registry.NETWORKS or registry.task(trace.name) != "detection":
+        return None
+    return len(registry.architecture(trace.name).priors(trace))
+
+
+def after_the_layers(trace: Trace) -> tuple[str, ...]:
+    """A note on what a registered network does beyond its layers, if it does."""
+    if trace.name not in registry.NETWORKS:
+        return ()
+    work = registry.AFTER_THE_LAYERS[registry.task(trace.name)]
+    if not work:
+        return ()
+    count = boxes(trace)
+    subject = f" ({count:,} boxes an image)" if count is not None else ""
+    return (f"After the layers, in no number here: {work}{subject}.",)
+
+
 def facts(trace: Trace) -> dict[str, Any]:
     """What a file says of the network beside its rows."""
+    found = boxes(trace)
     return {
         "network": trace.name,
         "settings": dict(trace.settings),
         "input": trace.input_shape,
+        **({} if found is None else {"boxes": found}),
         "convention": CONVENTION,
         "not_counted": conventions.PAPER_LEAVES_OUT,
     }

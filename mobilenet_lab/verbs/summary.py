@@ -12,6 +12,7 @@ from mobilenet_lab.verbs.common import (
     CONVENTION,
     NOT_COUNTED,
     WHOLE,
+    after_the_layers,
     facts,
     field_size,
     heading,
@@ -55,7 +56,7 @@ def summary(
     rows = analysis.by(level)
     if sort is not None:
         rows = _sorted(rows, known[sort])
-    notes = [NOT_COUNTED]
+    notes = [NOT_COUNTED, *after_the_layers(analysis.trace)]
     if "field" in keys:
         notes.append(f"Field: side of the receptive field in pixels; {WHOLE}: all of it.")
     if {"memory", "live", "intensity"} & set(keys):

@@ -299,3 +299,27 @@ def test_a_vanished_map_names_its_layer() -> None:
     assert str(vanished.value) == (
         "stage3.1.big.conv: nothing is left of 4 x 8 x 8 under a kernel of 11 x 11"
     )
+
+
+def test_stages_nest() -> None:
+    net, x = image()
+    with net.stage("backbone", role="backbone"), net.stage("stage1"), net.block("0"):
+        net.conv(x, 4, name="expand")
+    layer = last(net)
+    assert (layer.name, layer.stage, layer.block, layer.role) == (
+        "backbone.stage1.0.expand.act",
+        "backbone.stage1",
+        "backbone.stage1.0",
+        "backbone",
+    )
+
+
+def test_what_was_recorded_is_found_by_landmark_or_name() -> None:
+    net, x = image()
+    y = net.conv(x, 6, stride=2, name="stem")
+    net.tap("C1", x)
+    assert net.feature("stem.act") == y
+    assert net.feature("C1") == x
+    assert net.add(net.feature("stem.act"), y).shape == y.shape
+    with pytest.raises(UnknownNameError, match=r"layer 'stem.atc': did you mean stem.act"):
+        net.feature("stem.atc")

@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from mobilenet_lab import registry
+from mobilenet_lab.net import Net
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "build_pages.py"
 
@@ -77,6 +78,7 @@ def test_a_page_has_its_parts_and_its_links_lead_somewhere(name: str) -> None:
     assert [text.partition(" ")[0] for text in headings] == [
         "Idea",
         "Stages",
+        "Diagram",
         "Deviations",
         "Published",
         "Run",
@@ -84,6 +86,27 @@ def test_a_page_has_its_parts_and_its_links_lead_somewhere(name: str) -> None:
     for link in re.findall(r"\]\(([^)]*)\)", page):
         assert (SCRIPT.parent / "architectures" / link).is_file()
     assert f"mobilenet-lab published {name}\n" in page
+
+
+def test_a_diagram_has_every_stage_and_every_flow() -> None:
+    net = Net()
+    x = net.conv(net.input(3, 8), 4, name="stem")
+    with net.stage("left"):
+        left = net.conv(x, 4, name="conv")
+    with net.stage("right"):
+        right = net.max_pool(net.conv(x, 4, name="conv"), 2)
+    assert PAGES.diagram(net.trace(left, right)).splitlines() == [
+        "```mermaid",
+        "flowchart TD",
+        '    s0["input<br>3×8×8"]',
+        '    s1["stem<br>4×8×8"]',
+        '    s2["left<br>4×8×8"]',
+        '    s3["right<br>4×4×4"]',
+        "    s0 --> s1",
+        "    s1 --> s2",
+        "    s1 --> s3",
+        "```",
+    ]
 
 
 def test_a_docstring_in_its_parts() -> None:

@@ -9,7 +9,7 @@ import pytest
 from networks import NAMES, SPINE, fitting, options
 
 from mobilenet_lab import registry
-from mobilenet_lab.errors import LabError, UnknownNameError, VanishedError
+from mobilenet_lab.errors import LabError, ShapeError, UnknownNameError, VanishedError
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.net import Net
 from mobilenet_lab.registry import Entry
@@ -18,13 +18,26 @@ from mobilenet_lab.sources import Paper
 SCALED = [name for name in NAMES if "width" in options(name)]
 
 
+def assert_answers(trace: Trace, classes: int) -> None:
+    """What comes out has the form that the network's task asks for."""
+    shapes = [trace.layers[index].out_shape for index in trace.outputs]
+    match registry.task(trace.name):
+        case "classification":
+            assert shapes == [(classes,)]
+        case "segmentation":
+            assert shapes == [(classes, *trace.input_shape[1:])]
+        case "detection":
+            assert len(shapes) > 1
+            assert {len(shape) for shape in shapes} == {3}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_is_traced_with_its_defaults(name: str) -> None:
     trace = registry.trace(name)
     assert trace.name == name
     assert trace.input_shape[1:] == trace.settings["resolution"]
     assert trace.input_shape[0] == trace.settings["in_channels"]
-    assert trace.layers[trace.outputs[0]].out_shape == (trace.settings["classes"],)
+    assert_answers(trace, trace.settings["classes"])
     assert registry.paper(name).year in range(1998, 2030)
     assert registry.published(name)
 
@@ -107,8 +120,8 @@ def test_options_reach_the_network(name: str) -> None:
     settings = {"width": 0.5, "resolution": (64, 96), "classes": 7, "in_channels": 1}
     settings = fitting(name, settings)
     trace = registry.trace(name, **settings)
-    assert trace.input_shape == (1, 64, 96)
-    assert trace.layers[trace.outputs[0]].out_shape == (7,)
+    assert trace.input_shape == (1, *settings["resolution"])
+    assert_answers(trace, 7)
     assert trace.settings == settings
     if name in SPINE:
         assert trace.layers[1].out_shape == (16, 32, 48)
@@ -199,3 +212,39 @@ def test_a_search_passes_over_sizes_that_do_not_fit(monkeypatch: pytest.MonkeyPa
         registry.trace("tiny", resolution=4)
     if "works is" in str(vanished.value):
         registry.trace("tiny", resolution=str(vanished.value).rsplit(" ", 1)[-1])
+
+
+def pyramid(resolution: tuple[int, int] = (64, 64)) -> Trace:
+    """Three halvings (rounded up), and back up twice: the first half must be a multiple of 4."""
+    net = Net()
+    x = net.input(1, resolution)
+    maps = [x := net.conv2d(x, 1, 3, 2, name=f"down{number}") for number in range(3)]
+    with net.stage("neck"):
+        top = net.concat(net.upsample(maps[2], 2), maps[1])
+    return net.trace(net.concat(net.upsample(top, 2, name="up"), maps[0]))
+
+
+@pytest.mark.parametrize(
+    ("given", "works"), [(65, "71x71"), ((64, 70), "64x71"), ("33x20", "39x23"), ((9, 7), "15x7")]
+)
+def test_maps_that_do_not_meet_name_the_next_resolution_that_works(
+    monkeypatch: pytest.MonkeyPatch, given: object, works: str
+) -> None:
+    register(monkeypatch, pyramid)
+    with pytest.raises(ShapeError) as refused:
+        registry.trace("tiny", resolution=given)
+    message = str(refused.value)
+    assert message.startswith(("tiny: neck.concat: cannot conc", "tiny: concat: cannot conc"))
+    assert message.endswith(f"; the next resolution that works is {works}")
+    assert registry.trace("tiny", resolution=works).outputs
+
+
+def test_maps_that_never_meet_promise_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(resolution: tuple[int, int] = (64, 64)) -> Trace:
+        net = Net()
+        x = net.input(3, resolution)
+        return net.trace(net.concat(x, net.conv2d(x, 1, 2, padding=0)))
+
+    register(monkeypatch, make)
+    with pytest.raises(ShapeError, match=r"^tiny: concat: [^;]*differs$"):
+        registry.trace("tiny", resolution=8)

@@ -40,9 +40,9 @@ def grid() -> list[tuple[str, dict[str, Any]]]:
     return cases
 
 
-def thin(name: str) -> dict[str, Any]:
-    """The width that makes network `name` small, where it has widths."""
-    return fitting(name, {"width": 0.25})
+def thin(name: str, **settings: Any) -> dict[str, Any]:
+    """`settings` with the width that makes network `name` small, where it has widths."""
+    return fitting(name, {"width": 0.25, **settings})
 
 
 def label(value: object) -> str | None:
@@ -54,25 +54,37 @@ def label(value: object) -> str | None:
 
 
 def build(name: str, **settings: Any) -> nn.Module:
-    """The module of network `name` in eval mode; a resolution among the settings is left out."""
-    settings.pop("resolution", None)
+    """The module of network `name` in eval mode; a detector or segmenter gives its raw maps."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return registry.build(name, **settings).eval()
+        module = registry.build(name, **settings).eval()
+    if registry.task(name) != "classification":
+        module.raw = True
+    return module
 
 
 def twin(name: str, **settings: Any) -> nn.Module:
     """The same, with every batch norm as it might be after training (`randomise`)."""
-    return randomise(build(name, **settings), settings.get("in_channels", 3))
+    sized = fitting(name, {"resolution": (64, 64)} | settings)
+    shape = registry.trace(name, **settings | {"resolution": sized["resolution"]}).input_shape
+    return randomise(build(name, **settings), shape)
+
+
+def outputs(module: nn.Module, x: Tensor) -> list[Tensor]:
+    """All that `module` gives, without gradients."""
+    with torch.no_grad():
+        given = module(x)
+    return [given] if isinstance(given, Tensor) else list(given)
 
 
 @torch.no_grad()
-def randomise(module: nn.Module, in_channels: int = 3) -> nn.Module:
+def randomise(module: nn.Module, shape: tuple[int, ...] = (3, 64, 64)) -> nn.Module:
     """Gives every batch norm a scale, shift and statistics of its own.
 
-    A fresh one is the identity, and the identity does not tell where it stands. The statistics are
-    near those of the data, so that nothing explodes; the weights before are so small that the
-    variance is of the size of eps, so that eps counts.
+    Images of `shape` (C x H x W) are run for them. A fresh norm is the identity, and the identity
+    does not tell where it stands. The statistics are near those of the data, so that nothing
+    explodes; the weights before are so small that the variance is of the size of eps, so that eps
+    counts.
     """
     random = torch.Generator().manual_seed(2)
     norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
@@ -86,7 +98,7 @@ def randomise(module: nn.Module, in_channels: int = 3) -> nn.Module:
         norm.weight.uniform_(1.0, 5.0, generator=random)  # past the 6 of ReLU6 at times
         norm.bias.uniform_(-1.0, 2.0, generator=random)
         norm.momentum = 1.0  # the statistics become those of the next batch
-    module.train()(images(4, (in_channels, 64, 64), seed=3))
+    module.train()(images(4, shape, seed=3))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         spread = norm.running_var.sqrt()

@@ -15,7 +15,7 @@ from mobilenet_lab.counters import flop_counter, fvcore, torchinfo
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.verification import verify_module
 
-from .cases import build, grid, label
+from .cases import build, grid, label, outputs
 
 OPERATORS = {"input", "add", "mul", "concat", "split"}
 """Layers that are an operator in a forward and so no module."""
@@ -113,7 +113,8 @@ def test_the_honest_counters_agree_on_the_sum(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_counts_of_a_batch_are_so_many_images(name: str, batch: int) -> None:
-    trace, module = registry.trace(name, resolution=(64, 96)), build(name)
+    settings = fitting(name, {"resolution": (64, 96)})
+    trace, module = registry.trace(name, **settings), build(name, **settings)
     image = torch.zeros(batch, *trace.input_shape)
     operators = fvcore.count(module, image)[""]
     assert batch * analysis.analyse(trace).total.macs == operators["conv"] + operators["linear"]
@@ -123,7 +124,8 @@ def test_counts_of_a_batch_are_so_many_images(name: str, batch: int) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_closed_forms_are_what_the_tools_count(name: str) -> None:
-    trace, module = registry.trace(name, resolution=(70, 51)), build(name)
+    settings = fitting(name, {"resolution": (70, 51)})
+    trace, module = registry.trace(name, **settings), build(name, **settings)
     image = torch.zeros(1, *trace.input_shape)
     by_torchinfo, by_fvcore = torchinfo.count(module, image), fvcore.count(module, image)
     for path, layer in modules_of(trace).items():
@@ -148,4 +150,6 @@ def test_any_settings_agree(name: str, **options: Any) -> None:
     total = analysis.analyse(trace).total
     assert total.params == sum(parameter.numel() for parameter in module.parameters())
     assert 2 * total.macs == flop_counter.count(module, image)
-    assert trace.layers[trace.outputs[0]].out_shape == (options["classes"],)
+    assert [trace.layers[index].out_shape for index in trace.outputs] == [
+        tuple(each.shape[1:]) for each in outputs(module, image)
+    ]

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from networks import NAMES, SPINE
+from networks import CLASSIFIERS, NAMES, SPINE
 from torch import Tensor, nn
 
 from mobilenet_lab import registry
@@ -100,8 +100,9 @@ def test_fields_of_the_networks(name: str, size: Pair) -> None:
 
     A part of a split map may have a smaller field than the whole, which is what is predicted.
     """
-    trace = registry.trace(name, resolution=size, **thin(name))
-    module = build(name, **thin(name))
+    settings = thin(name, resolution=size)
+    trace, module = registry.trace(name, **settings), build(name, **settings)
+    size = trace.input_shape[1:]
     values: dict[str, Tensor] = {}
 
     def watch(path: str, part: nn.Module) -> None:
@@ -127,11 +128,11 @@ def test_fields_of_the_networks(name: str, size: Pair) -> None:
     assert seen > 10
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_pool_sees_the_whole_image(name: str) -> None:
-    trace = registry.trace(name, resolution=(65, 96), **thin(name))
-    module = build(name, **thin(name))
-    image = faint((3, 65, 96))
+    settings = thin(name, resolution=(65, 96))
+    trace, module = registry.trace(name, **settings), build(name, **settings)
+    image = faint(trace.input_shape)
     scores = make_positive(module)(image)
     (slope,) = torch.autograd.grad(scores[0, 0], image)
     assert bool((slope != 0).any(1).all())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import NAMES
+from networks import NAMES, fitting
 from torch import nn
 from typer.testing import CliRunner
 
@@ -22,7 +22,7 @@ from .cases import build, thin
 
 @pytest.mark.parametrize("name", NAMES)
 def test_agrees_and_says_so(name: str) -> None:
-    verification = verify(name, **thin(name), resolution="33x65", classes=3, in_channels=2)
+    verification = verify(name, **thin(name, resolution=(33, 65), classes=3, in_channels=2))
     assert verification.ok
     assert verification.differing == ()
     assert "all equal" in str(verification)
@@ -83,20 +83,22 @@ def flags(module: nn.Module) -> dict[str, Any]:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("mode", ["train", "eval", "mixed"])
 def test_module_comes_back_as_it_was(name: str, mode: str) -> None:
-    module = registry.build(name, **thin(name)).train(mode != "eval")
+    settings = thin(name, resolution=(32, 48))
+    module = registry.build(name, **settings).train(mode != "eval")
+    first = next(part for part in module.modules() if isinstance(part, nn.Conv2d))
     if mode == "mixed":
-        module.stem.eval()
-        module.classifier.linear.weight.requires_grad_(False)
+        first.eval()
+        first.weight.requires_grad_(False)
     calls: list[nn.Module] = []
-    module.stem.conv.register_forward_hook(lambda part, _, __: calls.append(part))
+    first.register_forward_hook(lambda part, _, __: calls.append(part))
     before, state = flags(module), {k: v.clone() for k, v in module.state_dict().items()}
-    trace = registry.trace(name, **thin(name), resolution=(32, 48))
+    trace = registry.trace(name, **settings)
     assert verify_module(trace, module).ok
     assert flags(module) == before
     assert all(torch.equal(value, state[key]) for key, value in module.state_dict().items())
     calls.clear()
-    module.eval()(torch.zeros(1, 3, 32, 32))
-    assert calls == [module.stem.conv]
+    module.eval()(torch.zeros(1, *trace.input_shape))
+    assert calls == [first]
 
 
 def test_module_comes_back_as_it_was_after_a_mistake() -> None:
@@ -115,11 +117,11 @@ def test_random_state_is_left_alone(name: str) -> None:
     torch.manual_seed(4)
     random.seed(4)
     before, python = torch.get_rng_state(), random.getstate()
-    verify(name, **thin(name), resolution=32)
+    settings = thin(name, resolution=(32, 32))
+    verify(name, **settings)
     assert torch.equal(torch.get_rng_state(), before)
     assert random.getstate() == python
-    trace = registry.trace(name, **thin(name), resolution=32)
-    verify_module(trace, build(name, **thin(name)).train())
+    verify_module(registry.trace(name, **settings), build(name, **settings).train())
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -132,7 +134,8 @@ def test_global_modes_are_left_alone() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_command_exits_0_where_all_is_equal(name: str) -> None:
-    command = ["verify", name, "--resolution", "33x65", "--classes", "7"]
+    height, width = fitting(name, {"resolution": (33, 65)})["resolution"]
+    command = ["verify", name, "--resolution", f"{height}x{width}", "--classes", "7"]
     result = CliRunner().invoke(app, command)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "all equal" in result.stdout

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mobilenet_lab import registry
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.weights import in_running_order, load_weights, read_checkpoint, save_weights
 
@@ -217,8 +218,9 @@ def test_layers_can_be_paired_as_they_run() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_our_networks_declare_their_layers_as_they_run(name: str) -> None:
     """So that it is enough to bring the other side into running order."""
-    module = build(name, **thin(name))
-    assert list(in_running_order(module, (3, 32, 32))) == list(module.state_dict())
+    settings = thin(name, resolution=(32, 32))
+    trace, module = registry.trace(name, **settings), build(name, **settings)
+    assert list(in_running_order(module, trace.input_shape)) == list(module.state_dict())
 
 
 def test_a_model_is_left_as_it_was() -> None:
