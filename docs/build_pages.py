@@ -102,9 +102,9 @@ def diagram(trace: Trace) -> str:
 
 def how_to_run(name: str) -> str:
     """Commands and calls, and the options that the network takes."""
-    fixed = registry.NETWORKS[name].options
+    _, fixed, _, own = registry.NETWORKS[name]
     free = [
-        f"`{option.name}={option.default!r}`"
+        f"`{option.name}={own.get(option.name, option.default)!r}`"
         for option in inspect.signature(registry.architecture(name).trace).parameters.values()
         if option.name not in fixed
     ]

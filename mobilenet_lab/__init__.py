@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mobilenet_lab.layers import Trace as Trace
     from mobilenet_lab.net import Net as Net
     from mobilenet_lab.receptive_field import receptive_fields as receptive_fields
+    from mobilenet_lab.reconciliation import reconcile as reconcile
     from mobilenet_lab.registry import build as build
     from mobilenet_lab.registry import trace as trace
     from mobilenet_lab.verbs.compare import compare as compare
@@ -44,6 +45,7 @@ _HOME = {
     "list": "verbs.listing.list_networks",
     "published": "verbs.published.published",
     "receptive_fields": "receptive_field.receptive_fields",
+    "reconcile": "reconciliation.reconcile",
     "summary": "verbs.summary.summary",
     "trace": "registry.trace",
     "verify": "verification.verify",

@@ -214,25 +214,35 @@ def live_elements(trace: Trace) -> list[int]:
     both are there while a layer runs. Nothing is fused or done in place; views share their
     input's memory. So a residual's skip counts through the whole of its block.
     """
+    live, now = [], 0
+    ending = [0] * (len(trace.layers) + 1)
+    for index, (layer, end) in enumerate(zip(trace.layers, lifetimes(trace), strict=True)):
+        if end is not None:
+            size = elements(layer.out_shape)
+            now += size
+            ending[end] += size
+        live.append(now)
+        now -= ending[index]
+    return live
+
+
+def lifetimes(trace: Trace) -> list[int | None]:
+    """The last layer to run while each layer's feature is kept, as an index; None for a view.
+
+    That of an output is past the last layer.
+    """
     layers = trace.layers
     owner: list[int] = []
-    last = list(range(len(layers)))
+    last: list[int | None] = []
     for index, layer in enumerate(layers):
-        owner.append(owner[layer.inputs[0]] if layer.op in VIEWS else index)
+        view = layer.op in VIEWS
+        owner.append(owner[layer.inputs[0]] if view else index)
+        last.append(None if view else index)
         for source in layer.inputs:
             last[owner[source]] = index
     for index in trace.outputs:
         last[owner[index]] = len(layers)
-    ending: dict[int, int] = {}
-    live, now = [], 0
-    for index, layer in enumerate(layers):
-        if owner[index] == index:
-            size = elements(layer.out_shape)
-            now += size
-            ending[last[index]] = ending.get(last[index], 0) + size
-        live.append(now)
-        now -= ending.get(index, 0)
-    return live
+    return last
 
 
 Key = TypeVar("Key", bound=Hashable)

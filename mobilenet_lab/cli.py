@@ -1,6 +1,6 @@
 """The command line: each verb reads its options, asks the verb of the same name and prints.
 
-Nothing heavy is imported before a verb needs it; `verify` alone imports torch.
+Nothing heavy is imported before a verb needs it; only `verify` and `reconcile --run` import torch.
 Exit codes: 0 fine, 1 a verification failed, 2 wrong use.
 """
 
@@ -71,6 +71,13 @@ def complete_columns(incomplete: str) -> list[str]:
     return [f"{done}{comma}{key}" for key in COLUMN_KEYS if key.startswith(last)]
 
 
+def complete_convention(incomplete: str) -> list[str]:
+    """Names of conventions for the shell."""
+    from mobilenet_lab.conventions import CONVENTIONS
+
+    return [name for name in CONVENTIONS if name.startswith(incomplete)]
+
+
 Name = Annotated[str, typer.Argument(help="A network's name.", autocompletion=complete_network)]
 Names = Annotated[
     list[str], typer.Argument(help="Two names or more.", autocompletion=complete_network)
@@ -123,7 +130,7 @@ def summary(
         str | None,
         typer.Option(
             help="Keys with commas between, of: name, op, stage, block, role, input, output, "
-            "params, macs, share, flops, activations, memory, live, intensity, field.",
+            "params, macs, count, share, flops, activations, memory, live, intensity, field.",
             autocompletion=complete_columns,
         ),
     ] = None,
@@ -132,6 +139,14 @@ def summary(
         typer.Option(help="Column to sort by; numbers fall.", autocompletion=complete_columns),
     ] = None,
     dtype: Annotated[Dtype, typer.Option(help="Type that memory is counted in.")] = Dtype.float32,
+    convention: Annotated[
+        str,
+        typer.Option(
+            help="Count as this tool does: paper, fvcore, torchinfo, flop_counter, "
+            "ptflops_pytorch, ptflops_aten, thop, calflops, torchprofile.",
+            autocompletion=complete_convention,
+        ),
+    ] = "paper",
     format: FormatOption = None,
     output: Output = None,
     force: Force = False,
@@ -145,7 +160,15 @@ def summary(
     options = given(
         further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
     )
-    table = ask(name, level=level.value, columns=columns, sort=sort, dtype=dtype.value, **options)
+    table = ask(
+        name,
+        level=level.value,
+        columns=columns,
+        sort=sort,
+        dtype=dtype.value,
+        convention=convention,
+        **options,
+    )
     answer(table, format, output, force)
 
 
@@ -283,6 +306,35 @@ def published(
     from mobilenet_lab.verbs.published import published as ask
 
     answer(ask(name), format, output, force)
+
+
+@app.command()
+def reconcile(
+    name: Name,
+    width: Width = None,
+    resolution: Resolution = None,
+    classes: Classes = None,
+    in_channels: InChannels = None,
+    further: Further = None,
+    run: Annotated[bool, typer.Option("--run", help="Run the installed tools, too.")] = False,
+    format: FormatOption = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """What each counter prints, and why.
+
+    Term by term from the papers' MACs. With --run (needs PyTorch) the exit code is 1 if a tool
+    prints another number.
+    """
+    from mobilenet_lab.reconciliation import reconcile as ask
+
+    options = given(
+        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+    )
+    table = ask(name, run=run, **options)
+    answer(table, format, output, force)
+    if table.differing:
+        raise typer.Exit(1)
 
 
 @app.command()

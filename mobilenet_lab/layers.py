@@ -79,12 +79,16 @@ class Layer(NamedTuple):
     """The first channel that this part of a split hands on."""
     mode: str = ""
     """How an upsampling fills in: nearest or bilinear (pixel centres, corners not aligned)."""
+    scale: Pair | None = None
+    """The whole factors of an upsampling by a scale; None of one to a given size."""
     eps: float = 0.0
     """What batch normalisation adds to the variance."""
     rate: float = 0.0
     """The share of values that dropout sets to zero while training."""
     lrn: tuple[int, float, float, float] | None = None
     """Local response normalisation: channels looked at, alpha, beta, k."""
+    same: bool = False
+    """The padding follows from the input's size ("same"): on another it may be another."""
 
 
 class Feature(NamedTuple):

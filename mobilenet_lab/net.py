@@ -153,7 +153,14 @@ class Net:
                 f"and {channels} output channels"
             )
         return self._record(
-            "conv2d", name, (x,), (channels, *sizes), *window, groups=groups, bias=bias
+            "conv2d",
+            name,
+            (x,),
+            (channels, *sizes),
+            *window,
+            groups=groups,
+            bias=bias,
+            same=padding == "same",
         )
 
     def linear(self, x: Feature, features: int, bias: bool = True, name: str = "linear") -> Feature:
@@ -206,7 +213,8 @@ class Net:
     ) -> Feature:
         """The largest value of each window; the stride is the kernel unless given."""
         window, shape = self._slide_pool(x, name, kernel, stride, padding, dilation, ceil_mode)
-        return self._record("max_pool", name, (x,), shape, *window, ceil_mode=ceil_mode)
+        same = padding == "same"
+        return self._record("max_pool", name, (x,), shape, *window, ceil_mode=ceil_mode, same=same)
 
     def avg_pool(
         self,
@@ -221,7 +229,14 @@ class Net:
         """The mean of each window; the stride is the kernel unless given."""
         window, shape = self._slide_pool(x, name, kernel, stride, padding, 1, ceil_mode)
         return self._record(
-            "avg_pool", name, (x,), shape, *window, ceil_mode=ceil_mode, include_pad=include_pad
+            "avg_pool",
+            name,
+            (x,),
+            shape,
+            *window,
+            ceil_mode=ceil_mode,
+            include_pad=include_pad,
+            same=padding == "same",
         )
 
     def adaptive_avg_pool(self, x: Feature, size: int | Pair = 1, name: str = "pool") -> Feature:
@@ -251,11 +266,12 @@ class Net:
             raise UnknownNameError("upsampling mode", mode, UPSAMPLE_MODES)
         if (scale is None) == (size is None):
             raise ShapeError(f"{self._at(name)}: give a scale or a size")
+        factors = None
         if size is None:
-            vertical, horizontal = self._pair(name, "scale", scale)
-            size = (x.height * vertical, x.width * horizontal)
+            factors = self._pair(name, "scale", scale)
+            size = (x.height * factors[0], x.width * factors[1])
         shape = (x.channels, *self._pair(name, "size", size))
-        return self._record("upsample", name, (x,), shape, mode=mode)
+        return self._record("upsample", name, (x,), shape, mode=mode, scale=factors)
 
     def flatten(self, x: Feature, name: str = "flatten") -> Feature:
         """The same values as one vector."""

@@ -33,6 +33,8 @@ from mobilenet_lab.layers import Layer, Trace
 WINDOWS = ("conv2d", "max_pool", "avg_pool")
 ADAPTIVE = ("adaptive_avg_pool", "adaptive_max_pool")
 RESAMPLING = (*ADAPTIVE, "upsample")
+LONGEST = 4096
+"""Units after which the pattern of what they see must repeat."""
 
 
 class Axis(NamedTuple):
@@ -42,6 +44,8 @@ class Axis(NamedTuple):
     hi: tuple[int, ...]
     advance: int
     """Input pixels from one period to the next; where the period is one unit, the jump."""
+    coarsest: int = 0
+    """The advance of the coarsest map that was upsampled on the way, in input pixels; 0 if none."""
 
     @property
     def size(self) -> int:
@@ -140,7 +144,9 @@ def _axis(layer: Layer, axis: int, seen: Axis | None) -> Axis | None:
         if len(seen.lo) == 1:
             lo, hi, jump = seen.lo[0], seen.hi[0], seen.advance
             reach = dilation * (kernel - 1)
-            return Axis((lo - before * jump,), (hi + (reach - before) * jump,), jump * stride)
+            return Axis(
+                (lo - before * jump,), (hi + (reach - before) * jump,), jump * stride, seen.coarsest
+            )
         return _gather(
             seen,
             1,
@@ -154,10 +160,16 @@ def _axis(layer: Layer, axis: int, seen: Axis | None) -> Axis | None:
     if outputs == 1 and layer.op != "upsample":
         return None
     step = gcd(units, outputs)
+    if outputs // step * len(seen.lo) > LONGEST:
+        raise MisalignedError(
+            f"{layer.name}: what units see repeats only after {outputs // step} of them, "
+            "so that no one receptive field is true"
+        )
     reads = {"upsample": _nearest if layer.mode == "nearest" else _bilinear}.get(
         layer.op, _adaptive
     )
-    return _gather(seen, outputs // step, units // step, lambda i: reads(i, units, outputs))
+    made = _gather(seen, outputs // step, units // step, lambda i: reads(i, units, outputs))
+    return made._replace(coarsest=max(made.coarsest, made.advance)) if outputs > units else made
 
 
 def _gather(axis: Axis, outputs: int, units: int, reads: Callable[[int], Iterable[int]]) -> Axis:
@@ -168,6 +180,7 @@ def _gather(axis: Axis, outputs: int, units: int, reads: Callable[[int], Iterabl
         tuple(min(lo for lo, _ in seen) for seen in spans),
         tuple(max(hi for _, hi in seen) for seen in spans),
         axis.advance * units * repeats // len(axis.lo),
+        axis.coarsest,
     )
 
 
@@ -221,8 +234,8 @@ def _merge(layer: Layer, branches: Sequence[Axis | None]) -> Axis | None:
             f"{layer.name}: branches meet with {jumps} pixels between their units, "
             "so that no one receptive field is true"
         )
-    # an upsampled unit cannot be centred better than the coarse grid that it repeats
-    slack = max([axis.advance if len(axis.lo) > 1 else 0 for axis in axes])
+    # what was upsampled cannot be centred better than the coarse grid that it repeated
+    slack = max([axis.coarsest for axis in axes])
     lows, highs = [], []
     for unit in range(period):
         spans = [axis.span(unit) for axis in axes]
@@ -235,7 +248,7 @@ def _merge(layer: Layer, branches: Sequence[Axis | None]) -> Axis | None:
             )
         lows.append(min(spans)[0])
         highs.append(max([hi for _, hi in spans]))
-    return Axis(tuple(lows), tuple(highs), advances.pop())
+    return Axis(tuple(lows), tuple(highs), advances.pop(), slack)
 
 
 def _tidy(number: int | Fraction) -> int | Fraction:

@@ -8,6 +8,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -43,8 +44,11 @@ class Entry(NamedTuple):
     module: str
     options: Mapping[str, Any] = {}
     task: Task = "classification"
+    defaults: Mapping[str, Any] = {}
+    """Arguments that can still be given, where this network's are not those of the file."""
 
 
+SSDLITE_320 = {"resolution": 320, "classes": 91, "reduced_tail": True, "style": "torchvision"}
 NETWORKS: dict[str, Entry] = {
     "mobilenet_v1": Entry("mobilenet_v1"),
     "mobilenet_v1_full_conv": Entry("mobilenet_v1", {"separable_blocks": False}),
@@ -67,6 +71,50 @@ NETWORKS: dict[str, Entry] = {
     "googlenet": Entry("googlenet", {"torchvision": False}),
     "googlenet_torchvision": Entry("googlenet", {"torchvision": True}),
     "shufflenet_v2": Entry("shufflenet_v2"),
+    "ghostnet": Entry("ghostnet"),
+    "replknet_31b": Entry("replknet"),
+    "lenet5": Entry("lenet"),
+    "alexnet": Entry("alexnet"),
+    "alexnet_one_tower": Entry("alexnet_one_tower"),
+    "vgg16": Entry("vgg", {"configuration": "D"}),
+    "lraspp_mobilenet_v3_large": Entry("lraspp", {"size": "large"}, "segmentation"),
+    "lraspp_mobilenet_v3_small": Entry("lraspp", {"size": "small"}, "segmentation"),
+    "ssdlite300_mobilenet_v2": Entry(
+        "ssdlite",
+        {"backbone": "mobilenet_v2", "size": "large", "reduced_tail": False},
+        "detection",
+    ),
+    "ssdlite320_mobilenet_v3_large": Entry(
+        "ssdlite", {"backbone": "mobilenet_v3", "size": "large"}, "detection", SSDLITE_320
+    ),
+    "ssdlite320_mobilenet_v3_small": Entry(
+        "ssdlite", {"backbone": "mobilenet_v3", "size": "small"}, "detection", SSDLITE_320
+    ),
+    "yolov4_mobilenet_v1": Entry(
+        "yolov4", {"backbone": "mobilenet_v1", "dense_neck": False}, "detection"
+    ),
+    "yolov4_mobilenet_v2": Entry(
+        "yolov4", {"backbone": "mobilenet_v2", "dense_neck": False}, "detection"
+    ),
+    "yolov4_mobilenet_v3": Entry(
+        "yolov4", {"backbone": "mobilenet_v3", "dense_neck": False}, "detection"
+    ),
+    "yolov4_mobilenet_v1_dense": Entry(
+        "yolov4", {"backbone": "mobilenet_v1", "dense_neck": True}, "detection"
+    ),
+    "yolov4_mobilenet_v2_dense": Entry(
+        "yolov4", {"backbone": "mobilenet_v2", "dense_neck": True}, "detection"
+    ),
+    "yolov4_mobilenet_v3_dense": Entry(
+        "yolov4", {"backbone": "mobilenet_v3", "dense_neck": True}, "detection"
+    ),
+    "yolov5n": Entry("yolov5", {"config": "stock", "size": "n"}, "detection"),
+    "yolov5n_mobilenet_v3_large": Entry(
+        "yolov5", {"config": "mobilenet_v3_large", "size": "n"}, "detection"
+    ),
+    "yolov5n_mobilenet_v3_stock": Entry(
+        "yolov5", {"config": "mobilenet_v3_large_stock", "size": "n"}, "detection"
+    ),
 }
 WIDEST = 1000
 COMMON = ("width", "resolution", "classes", "in_channels")
@@ -101,6 +149,13 @@ def published(name: str) -> tuple[Published, ...]:
     return tuple(row for row in rows if row.network == name)
 
 
+def options(name: str) -> dict[str, Any]:
+    """What network `name` can be traced with, and what is taken where it is not given."""
+    entry = _entry(name)
+    known = {**_arguments(architecture(name).trace), **entry.defaults}
+    return {key: value for key, value in known.items() if key not in entry.options}
+
+
 def trace(name: str, **options: Any) -> Trace:
     """Network `name` over shapes; options are width, resolution, classes, in_channels ...
 
@@ -112,17 +167,42 @@ def trace(name: str, **options: Any) -> Trace:
         VanishedError: the resolution is too small; the message names the smallest that works.
         ShapeError: maps do not fit together; the message names the next resolution that works.
     """
+    try:
+        return attempt(name, **options)
+    except ShapeError as error:
+        make = architecture(name).trace
+        settings = _settings(name, options)
+        hint = _smallest if isinstance(error, VanishedError) else _next
+        raise type(error)(f"{error}{hint(make, settings)}") from None
+
+
+def attempt(name: str, **options: Any) -> Trace:
+    """As `trace`, but quick to fail: no message names a resolution that works."""
     make = architecture(name).trace
-    settings = _settings(name, make, options)
+    settings = _settings(name, options)
     try:
         made: Trace = make(**settings)
-    except VanishedError as error:
-        raise VanishedError(f"{name}: {error}{_smallest(make, settings)}") from None
     except ShapeError as error:
-        raise ShapeError(f"{name}: {error}{_next(make, settings)}") from None
+        raise type(error)(f"{name}: {error}") from None
     shown = {key: settings[key] for key in (*COMMON, *options) if key in settings}
     shown["resolution"] = made.input_shape[1:]
     return replace(made, name=name, settings=shown)
+
+
+def traced(network: str | Trace, **options: Any) -> Trace:
+    """The trace of a registered network, or the trace given.
+
+    Raises:
+        UnknownNameError: no such network or option.
+        LabError: an option's value is of no use, or a finished trace was given options.
+    """
+    if isinstance(network, str):
+        return trace(network, **options)
+    if not isinstance(network, Trace):
+        raise LabError(f"a network is a name or a Trace, not {type(network).__name__}")
+    if options:
+        raise LabError(f"a finished trace takes no options, got {', '.join(options)}")
+    return network
 
 
 def build(name: str, **options: Any) -> "nn.Module":
@@ -139,15 +219,14 @@ def build(name: str, **options: Any) -> "nn.Module":
         LabError: an option's value is of no use.
         MissingPackageError: torch is not installed.
     """
-    settings = _settings(name, architecture(name).trace, options)
+    settings = _settings(name, options)
     try:
         make = import_module(f"mobilenet_lab.architectures.{_entry(name).module}_torch").build
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise MissingPackageError("torch", "torch", "building a network") from None
-    taken = inspect.signature(make).parameters
-    built: nn.Module = make(**{key: settings[key] for key in taken})
+    built: nn.Module = make(**{key: settings[key] for key in _arguments(make)})
     return built
 
 
@@ -171,18 +250,22 @@ def _entry(name: str) -> Entry:
     return NETWORKS[name]
 
 
-def _settings(name: str, make: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments to call `make` with: its defaults, the options given, the entry's own."""
-    fixed = _entry(name).options
-    known = inspect.signature(make).parameters
-    settings = {key: parameter.default for key, parameter in known.items()}
+@cache
+def _arguments(make: Callable[..., Any]) -> dict[str, Any]:
+    """The arguments of a function, with their defaults."""
+    return {key: each.default for key, each in inspect.signature(make).parameters.items()}
+
+
+def _settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that make network `name`: its defaults, the options given, the entry's own."""
+    free = options(name)
+    settings = dict(free)
     for key, value in given.items():
-        if key not in known or key in fixed:
-            free = [option for option in known if option not in fixed]
+        if key not in free:
             raise UnknownNameError(f"option of {name}", key, free)
         check = _flag if isinstance(settings[key], bool) else CHECKS.get(key, _as_given)
         settings[key] = check(key, value)
-    return settings | dict(fixed)
+    return {**settings, **_entry(name).options}
 
 
 def _as_given(what: str, value: Any) -> Any:

@@ -5,20 +5,21 @@ that agreement means something.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mobilenet_lab import conventions, registry
 from mobilenet_lab.analysis import analyse
 from mobilenet_lab.errors import LabError, MissingPackageError
-from mobilenet_lab.layers import Layer, Trace
+from mobilenet_lab.layers import Trace
 from mobilenet_lab.reports.table import Column, Table
 from mobilenet_lab.verbs.common import facts, heading
 
 if TYPE_CHECKING:
     from torch import nn
 
+FVCORE, TORCHINFO = (conventions.CONVENTIONS[name] for name in ("fvcore", "torchinfo"))
 WITHOUT_MODULE = ("input", "add", "mul", "concat", "split")
 """Operations that a module's forward writes with operators or functions."""
 
@@ -152,9 +153,9 @@ def _checks(trace: Trace, module: "nn.Module") -> Iterator[Check]:
         shape, weights, mult_adds = by_torchinfo.get(name, (None, None, None))
         yield Check(name, "output", row.out_shape, shape, "torchinfo")
         yield Check(name, "params", row.params, weights, "torchinfo")
-        yield Check(name, "mult-adds", conventions.torchinfo(layer), mult_adds, "torchinfo")
+        yield Check(name, "mult-adds", TORCHINFO.count(layer), mult_adds, "torchinfo")
         yield Check(name, "MACs", row.macs, _macs(operators), "fvcore conv + linear")
-        yield Check(name, "flops", conventions.fvcore(layer), sum(operators.values()), "fvcore")
+        yield Check(name, "flops", FVCORE.count(layer), sum(operators.values()), "fvcore")
     for name in sorted(leaves - layers.keys()):
         yield Check(name, "name", None, name, "named_modules")
 
@@ -164,13 +165,9 @@ def _checks(trace: Trace, module: "nn.Module") -> Iterator[Check]:
     yield Check(TOTAL, "params", total.params, weights, "torch")
     yield Check(TOTAL, "MACs", total.macs, _macs(everything), "fvcore conv + linear")
     yield Check(TOTAL, "FLOPs (2 per MAC)", total.flops, flops, "FlopCounterMode")
-    yield Check(TOTAL, "flops", _sum(conventions.fvcore, trace), sum(everything.values()), "fvcore")
-    yield Check(TOTAL, "mult-adds", _sum(conventions.torchinfo, trace), mult_adds, "torchinfo")
+    yield Check(TOTAL, "flops", FVCORE.total(trace.layers), sum(everything.values()), "fvcore")
+    yield Check(TOTAL, "mult-adds", TORCHINFO.total(trace.layers), mult_adds, "torchinfo")
 
 
 def _macs(operators: Mapping[str, int]) -> int:
     return operators.get("conv", 0) + operators.get("linear", 0)
-
-
-def _sum(count: Callable[[Layer], int], trace: Trace) -> int:
-    return sum(count(layer) for layer in trace.layers)

@@ -11,6 +11,11 @@ NAMES = list(registry.NETWORKS)
 CLASSIFIERS = [name for name in NAMES if registry.task(name) == "classification"]
 SPINE = ["mobilenet_v1", "mobilenet_v1_full_conv", "mobilenet_v2"]
 """Padded at every window and without a gate: what the simplest statements are true of."""
+KINDS = [
+    *("mobilenet_v2", "mobilenet_v3_small", "googlenet", "lenet5"),
+    *("ssdlite300_mobilenet_v2", "yolov4_mobilenet_v2", "lraspp_mobilenet_v3_small"),
+]
+"""One of each kind: what a test is tried on that is about a verb, not about the networks."""
 HEAVY = [name for name in NAMES if analyse(registry.trace(name)).total.params > 30_000_000]
 """Made at a quarter of their width at most; at full width they are tried once or twice."""
 
@@ -45,8 +50,9 @@ def fitting(name: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 def works(name: str, settings: dict[str, Any]) -> bool:
     """Whether the network can be traced so."""
+    entry = registry.NETWORKS[name]
     try:
-        registry.architecture(name).trace(**(settings | dict(registry.NETWORKS[name].options)))
+        registry.architecture(name).trace(**(dict(entry.defaults) | settings | dict(entry.options)))
     except ShapeError:
         return False
     return True

@@ -197,7 +197,8 @@ PUBLISHED = (
     *published_rows(S, "macs", TAN, [(1.0, 224, "256 M")],
                     unexplained="239,173,360 in the authors' network, as timm has it"),
     *published_rows(M, "macs", TAN, [(1.0, 224, "360 M")],
-                    unexplained="339,172,672 in the authors' network, as timm has it"),
+                    unexplained="339,172,672 in the authors' network, as timm has it; 353 M by "
+                                "Caffe2, which counts more than convolutions"),
     *published_rows(L, "macs", TAN, [(1.0, 224, "565 M")],
                     unexplained="555,251,792 in the authors' network, as timm has it"),
 )

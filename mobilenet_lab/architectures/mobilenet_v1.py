@@ -101,13 +101,19 @@ def trace(
 
 
 V1, FULL = "mobilenet_v1", "mobilenet_v1_full_conv"
-SLIM = "TF-slim, mobilenet_v1.md"
+SLIM = "TF-slim, mobilenet_v1.md, float and 8-bit"
+FACES = "arXiv 1704.04861, Table 14 (FaceNet distillation)"
+EMBEDDING = "the paper does not give the size of the embedding in the classifier's place"
 
 # fmt: off
 PUBLISHED = (
     *published_rows(FULL, "params", "arXiv 1704.04861, Table 4", [(1.0, 224, "29.3 M")]),
     *published_rows(FULL, "macs", "arXiv 1704.04861, Table 4", [(1.0, 224, "4866 M")],
                     without=("classifier",)),
+    *published_rows(V1, "params", "arXiv 1704.04861, Table 4", [(1.0, 224, "4.2 M")]),
+    *published_rows(V1, "macs", "arXiv 1704.04861, Table 4", [(1.0, 224, "569 M")]),
+    *published_rows(V1, "params", "arXiv 1704.04861, Table 5, narrow", [(0.75, 224, "2.6 M")]),
+    *published_rows(V1, "macs", "arXiv 1704.04861, Table 5, narrow", [(0.75, 224, "325 M")]),
     *published_rows(V1, "params", "arXiv 1704.04861, Table 5, shallow", [(1.0, 224, "2.9 M")],
                     without=("stage7",)),
     *published_rows(V1, "macs", "arXiv 1704.04861, Table 5, shallow", [(1.0, 224, "307 M")],
@@ -118,9 +124,12 @@ PUBLISHED = (
     *published_rows(V1, "macs", "arXiv 1704.04861, Table 6",
                     [(1.0, 224, "569 M"), (0.75, 224, "325 M"), (0.5, 224, "149 M"),
                      (0.25, 224, "41 M")]),
+    *published_rows(V1, "params", "arXiv 1704.04861, Table 7", [(1.0, 224, "4.2 M")]),
     *published_rows(V1, "macs", "arXiv 1704.04861, Table 7",
                     [(1.0, 224, "569 M"), (1.0, 192, "418 M"), (1.0, 160, "290 M"),
                      (1.0, 128, "186 M")]),
+    *published_rows(V1, "params", "arXiv 1704.04861, Table 8", [(1.0, 224, "4.2 M")]),
+    *published_rows(V1, "macs", "arXiv 1704.04861, Table 8", [(1.0, 224, "569 M")]),
     *published_rows(V1, "params", "arXiv 1704.04861, Table 9", [(0.5, 160, "1.32 M")],
                     batch_norm_vectors=0),
     *published_rows(V1, "macs", "arXiv 1704.04861, Table 9", [(0.5, 160, "76 M")]),
@@ -141,6 +150,17 @@ PUBLISHED = (
                     unexplained="no count gives it; Table 6 prints 41 M for the first"),
     *published_rows(V1, "macs", "arXiv 1704.04861, Table 14, row 4, printed as 128 pixels",
                     [(0.75, 160, "166 M")]),
+    *published_rows(V1, "params", "arXiv 1704.04861, Table 14, row 4, printed as 128 pixels",
+                    [(0.75, 160, "3.4 M")], without=("classifier",), unexplained=EMBEDDING),
+    *published_rows(V1, "params", FACES,
+                    [(1.0, 160, "4.9 M"), (1.0, 128, "5.5 M"), (0.75, 128, "3.8 M")],
+                    without=("classifier",), unexplained=EMBEDDING),
+    *published_rows(V1, "macs", FACES, [(1.0, 128, "185 M")], without=("classifier",)),
+    *published_rows(V1, "macs", FACES, [(1.0, 160, "286 M")], without=("classifier",),
+                    unexplained="less than the layers before any embedding take"),
+    *published_rows(V1, "macs", FACES, [(0.75, 128, "108 M")], without=("classifier",),
+                    unexplained="106.0 M, and 2.0 M for an embedding as large as the printed "
+                                "parameters leave; the other rows do not add up so"),
     *published_rows(V1, "params", SLIM,
                     [(1.0, 224, "4.24 M"), (0.75, 224, "2.59 M"), (0.5, 224, "1.34 M"),
                      (0.25, 224, "0.47 M")], classes=1001, batch_norm_vectors=3),
@@ -157,7 +177,13 @@ PUBLISHED = (
                                 "Table 6 of the paper prints 149"),
     *published_rows(V1, "macs", SLIM, [(0.25, 192, "34 M")],
                     unexplained="misprint: 30,212,608"),
+    *published_rows(V1, "params", "arXiv 1801.04381, Table 4", [(1.0, 224, "4.2 M")]),
     *published_rows(V1, "macs", "arXiv 1801.04381, Table 4", [(1.0, 224, "575 M")],
                     unexplained="568,740,352 by the V1 paper's own count"),
+    *published_rows(V1, "macs", "arXiv 1707.01083, Table 5",
+                    [(1.0, 224, "569 M"), (0.75, 224, "325 M"), (0.5, 224, "149 M"),
+                     (0.25, 224, "41 M")]),
+    *published_rows(V1, "params", "arXiv 2404.10518, Table 6", [(1.0, 224, "4.2 M")]),
+    *published_rows(V1, "macs", "arXiv 2404.10518, Table 6", [(1.0, 224, "0.6 G")]),
 )
 # fmt: on

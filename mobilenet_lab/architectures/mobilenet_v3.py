@@ -149,10 +149,12 @@ def features(
     dilated: bool = False,
     squeeze_divisor: int = 8,
     eps: float = EPS,
+    reduced_entry: bool = False,
 ) -> Feature:
     """Stem and blocks, without the last convolution; C1 ... C5 are tapped.
 
-    The options are those of `trace`; `squeeze_divisor` 1 leaves the squeeze unrounded.
+    The options are those of `trace`; `squeeze_divisor` 1 leaves the squeeze unrounded, and
+    `reduced_entry` halves the expansion that leads into the last stage (as DeepLab's code does).
 
     Raises:
         UnknownNameError: no such size or scaling.
@@ -173,7 +175,8 @@ def features(
                 row = minimal(printed) if minimalistic else printed
                 exp, c = row.exp, row.c
                 if tail:  # the first expansion still belongs to the stage before
-                    exp, c = exp if i == 0 else exp // half, c // half
+                    entry = 2 if reduced_entry else 1
+                    exp, c = exp // (half if i else entry), c // half
                 stride, dilation = (1, 2) if tail and dilated else (row.s, 1)
                 if scaling == "slim":
                     wide = make_divisible(x.channels * exp / c_in)
@@ -224,14 +227,16 @@ def trace(
     minimalistic: bool = False,
     reduced_tail: bool = False,
     dilated: bool = False,
+    hidden: int | None = None,
     eps: float = EPS,
 ) -> Trace:
     """The network over shapes: in_channels x H x W in, `classes` scores out.
 
     `size` is large (Table 1) or small (Table 2); `scaling` one of SCALINGS, which differ where the
     width is not 1. `reduced_tail` halves the last stage and what follows, `dilated` keeps its map
-    at stride 16 (both for detection and segmentation, as torchvision does them). `eps` is batch
-    norm's: timm's weights were trained with 1e-5.
+    at stride 16 (both for detection and segmentation, as torchvision does them). `hidden` features
+    behind the pool take the place of the table's, at any width. `eps` is batch norm's: timm's
+    weights were trained with 1e-5.
 
     Raises:
         UnknownNameError: no such size or scaling.
@@ -251,9 +256,10 @@ def trace(
         eps=eps,
     )
     x = last_conv(net, x, width, size, scaling, minimalistic, reduced_tail, eps)
-    hidden = TABLES[size].last // (2 if reduced_tail else 1)
-    if scaling == "torchvision" or width > 1:
-        hidden = make_divisible(hidden * width)
+    if hidden is None:
+        hidden = TABLES[size].last // (2 if reduced_tail else 1)
+        if scaling == "torchvision" or width > 1:
+            hidden = make_divisible(hidden * width)
     with net.stage("classifier", role="classifier"):
         x = net.adaptive_avg_pool(x)
         x = net.flatten(x)
@@ -266,59 +272,81 @@ def trace(
 
 LARGE, SMALL = "mobilenet_v3_large", "mobilenet_v3_small"
 SLIM = "TF-slim, nets/mobilenet/README.md"
-TABLE_9 = "arXiv 1905.02244v5, Table 9"
-DRAFT = "2,946,568 with 1280 channels behind the pool, as an early draft has it"
+FIRST = "arXiv 1905.02244v1, Table 3"
+DRAFT = "arXiv 1905.02244 before v5, Table 3"
+TABLE_3, TABLE_9 = "arXiv 1905.02244v5, Table 3", "arXiv 1905.02244v5, Table 9"
+AS_SLIM = {"scaling": "slim"}
+# Small of the drafts had Large's 1280 features behind the pool; some counts of it were kept
+SMALL_1280 = {"scaling": "slim", "hidden": 1280}
+ALL_ELSE = "Table 9 has 217; a count that adds products, sums and divisions halves to 219.4"
+STRIDE = (
+    "66.2 M if also stride 2 comes one block later: version 1 of the paper prints 1 for the block "
+    "of 96; at width 0.75 that is not so"
+)
+ROUNDED_UP = "ours rounded up, as no other row of the table is"
 
 # fmt: off
 PUBLISHED = (
-    *published_rows(LARGE, "params", "arXiv 1905.02244v5, Table 3",
-                    [(1.0, 224, "5.4 M"), (0.75, 224, "4.0 M")], scaling="slim"),
-    *published_rows(LARGE, "macs", "arXiv 1905.02244v5, Table 3", [(0.75, 224, "155 M")],
-                    scaling="slim"),
-    *published_rows(LARGE, "macs", "arXiv 1905.02244v5, Table 3", [(1.0, 224, "219 M")],
-                    unexplained="216,589,760; Table 9 prints 217. A count that adds products, sums "
-                                "and divisions halves to 219.4"),
-    *published_rows(SMALL, "params", "arXiv 1905.02244v5, Table 3",
-                    [(1.0, 224, "2.5 M"), (0.75, 224, "2.0 M")], scaling="slim"),
-    *published_rows(SMALL, "macs", "arXiv 1905.02244v5, Table 3", [(1.0, 224, "56 M")]),
-    *published_rows(SMALL, "macs", "arXiv 1905.02244v5, Table 3", [(0.75, 224, "44 M")],
-                    scaling="slim", unexplained="43,399,344"),
+    *published_rows(LARGE, "params", FIRST, [(1.0, 224, "5.4 M"), (0.75, 224, "4 M")], **AS_SLIM),
+    *published_rows(LARGE, "macs", FIRST, [(0.75, 224, "155 M")], **AS_SLIM),
+    *published_rows(LARGE, "macs", FIRST, [(1.0, 224, "219 M")], unexplained=ALL_ELSE),
+    *(row for source in (FIRST, DRAFT) for row in (
+        *published_rows(SMALL, "params", source, [(1.0, 224, "2.9 M"), (0.75, 224, "2.4 M")],
+                        **SMALL_1280),
+        *published_rows(SMALL, "macs", source, [(0.75, 224, "44 M")], **SMALL_1280),
+        *published_rows(SMALL, "macs", source, [(1.0, 224, "66 M")], **SMALL_1280,
+                        unexplained=STRIDE),
+    )),
+    *published_rows(LARGE, "params", TABLE_3, [(1.0, 224, "5.4 M"), (0.75, 224, "4.0 M")],
+                    **AS_SLIM),
+    *published_rows(LARGE, "macs", TABLE_3, [(0.75, 224, "155 M")], **AS_SLIM),
+    *published_rows(LARGE, "macs", TABLE_3, [(1.0, 224, "219 M")], unexplained=ALL_ELSE),
+    *published_rows(SMALL, "params", TABLE_3, [(1.0, 224, "2.5 M"), (0.75, 224, "2.0 M")],
+                    **AS_SLIM),
+    *published_rows(SMALL, "macs", TABLE_3, [(1.0, 224, "56 M")]),
+    *published_rows(SMALL, "macs", TABLE_3, [(0.75, 224, "44 M")], **SMALL_1280),
     *published_rows(LARGE, "params", TABLE_9,
-                    [(1.0, 224, "5.4 M"), (0.75, 224, "4.0 M"), (0.5, 224, "2.6 M")],
-                    scaling="slim"),
-    *published_rows(LARGE, "params", TABLE_9, [(1.25, 224, "7.5 M")], scaling="slim",
-                    unexplained="8,256,296; 7,551,976 if the 1280 channels are not scaled up"),
-    *published_rows(LARGE, "params", TABLE_9, [(0.35, 224, "2.2 M")], scaling="slim",
-                    unexplained="2,131,832"),
+                    [(1.0, 224, "5.4 M"), (0.75, 224, "4.0 M"), (0.5, 224, "2.6 M")], **AS_SLIM),
+    # TF-slim keeps the 1280 above width 1, too; the MACs beside it are those of 1600
+    *published_rows(LARGE, "params", TABLE_9, [(1.25, 224, "7.5 M")], scaling="slim", hidden=1280),
+    *published_rows(LARGE, "params", TABLE_9, [(0.35, 224, "2.2 M")], **AS_SLIM,
+                    unexplained=ROUNDED_UP),
     *published_rows(LARGE, "macs", TABLE_9,
                     [(1.25, 224, "356 M"), (1.0, 224, "217 M"), (0.75, 224, "155 M"),
                      (0.5, 224, "69 M"), (1.0, 256, "282 M"), (1.0, 192, "160 M"),
-                     (1.0, 160, "112 M"), (1.0, 128, "73 M"), (1.0, 96, "43 M")],
-                    scaling="slim"),
-    *published_rows(LARGE, "macs", TABLE_9, [(0.35, 224, "40 M")], scaling="slim",
-                    unexplained="39,472,336"),
+                     (1.0, 160, "112 M"), (1.0, 128, "73 M"), (1.0, 96, "43 M")], **AS_SLIM),
+    *published_rows(LARGE, "macs", TABLE_9, [(0.35, 224, "40 M")], **AS_SLIM,
+                    unexplained=ROUNDED_UP),
     *published_rows(SMALL, "params", TABLE_9,
                     [(1.25, 224, "3.6 M"), (1.0, 224, "2.5 M"), (0.75, 224, "2.0 M"),
-                     (0.5, 224, "1.6 M"), (0.35, 224, "1.4 M")], scaling="slim"),
+                     (0.5, 224, "1.6 M"), (0.35, 224, "1.4 M")], **AS_SLIM),
     *published_rows(SMALL, "macs", TABLE_9,
                     [(1.25, 224, "91 M"), (1.0, 224, "57 M"), (0.5, 224, "21 M"),
                      (0.35, 224, "12 M"), (1.0, 160, "30 M"), (1.0, 128, "20 M"),
-                     (1.0, 96, "12 M")], scaling="slim"),
-    *published_rows(SMALL, "macs", TABLE_9, [(0.75, 224, "44 M")], scaling="slim",
-                    unexplained="43,399,344"),
-    *published_rows(SMALL, "macs", TABLE_9, [(1.0, 256, "74 M")],
-                    unexplained="73,175,040"),
-    *published_rows(LARGE, "params", SLIM, [(1.0, 224, "5.4 M"), (0.75, 224, "4.0 M")],
-                    scaling="slim"),
-    *published_rows(LARGE, "macs", SLIM, [(1.0, 224, "217 M"), (0.75, 224, "155 M")],
-                    scaling="slim"),
-    *published_rows(SMALL, "params", SLIM, [(1.0, 224, "2.9 M")], unexplained=DRAFT),
-    *published_rows(SMALL, "macs", SLIM, [(1.0, 224, "66 M")],
-                    unexplained="56,510,400; 1280 channels behind the pool do not explain it"),
+                     (1.0, 96, "12 M")], **AS_SLIM),
+    *published_rows(SMALL, "macs", TABLE_9, [(0.75, 224, "44 M"), (1.0, 256, "74 M")],
+                    **SMALL_1280),
+    *published_rows(LARGE, "params", "arXiv 2404.10518, Table 6", [(0.5, 224, "2.7 M")],
+                    **AS_SLIM),
+    *published_rows(LARGE, "macs", "arXiv 2404.10518, Table 6", [(0.5, 224, "0.1 G")], **AS_SLIM),
+    *published_rows(LARGE, "params", SLIM, [(1.0, 224, "5.4 M"), (0.75, 224, "4.0 M")], **AS_SLIM),
+    *published_rows(LARGE, "macs", SLIM, [(1.0, 224, "217 M"), (0.75, 224, "155 M")], **AS_SLIM),
+    *published_rows(LARGE, "params", f"{SLIM}, 8-bit", [(1.0, 224, "5.4 M")]),
+    *published_rows(LARGE, "macs", f"{SLIM}, 8-bit", [(1.0, 224, "217 M")]),
+    *published_rows(SMALL, "params", SLIM, [(1.0, 224, "2.9 M"), (0.75, 224, "2.4 M")],
+                    **SMALL_1280),
+    *published_rows(SMALL, "macs", SLIM, [(0.75, 224, "44 M")], **SMALL_1280),
+    *published_rows(SMALL, "macs", SLIM, [(1.0, 224, "66 M")], **SMALL_1280, unexplained=STRIDE),
+    *published_rows(SMALL, "params", f"{SLIM}, 8-bit", [(1.0, 224, "2.9 M")], **SMALL_1280),
+    *published_rows(SMALL, "macs", f"{SLIM}, 8-bit", [(1.0, 224, "66 M")], **SMALL_1280,
+                    unexplained=STRIDE),
     *published_rows(f"{LARGE}_minimal", "params", SLIM, [(1.0, 224, "3.9 M")]),
     *published_rows(f"{LARGE}_minimal", "macs", SLIM, [(1.0, 224, "209 M")]),
+    *published_rows(f"{LARGE}_minimal", "params", f"{SLIM}, 8-bit", [(1.0, 224, "3.9 M")]),
+    *published_rows(f"{LARGE}_minimal", "macs", f"{SLIM}, 8-bit", [(1.0, 224, "209 M")]),
     *published_rows(f"{SMALL}_minimal", "params", SLIM, [(1.0, 224, "2.0 M")]),
     *published_rows(f"{SMALL}_minimal", "macs", SLIM, [(1.0, 224, "65 M")],
-                    unexplained="52,288,448"),
+                    unexplained="64.9 M if the last stride 2 came one block later; the parameters "
+                                "agree"),
 )
 # fmt: on

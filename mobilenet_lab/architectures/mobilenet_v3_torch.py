@@ -75,6 +75,7 @@ class Features(nn.Module):
         eps: float = EPS,
         momentum: float = MOMENTUM,
         head: bool = True,
+        reduced_entry: bool = False,
     ) -> None:
         super().__init__()
         if size not in TABLES:
@@ -92,7 +93,8 @@ class Features(nn.Module):
             blocks: list[nn.Module] = []
             for row in group:
                 tail = row.c == last_width
-                exp = row.exp // 2 if reduced_tail and tail and blocks else row.exp
+                halved = reduced_tail if blocks else reduced_entry
+                exp = row.exp // 2 if halved and tail else row.exp
                 out = row.c // 2 if reduced_tail and tail else row.c
                 wide = make_divisible(c * exp / unscaled if slim else exp * width)
                 stride, dilation = (1, 2) if dilated and tail else (row.s, 1)
@@ -149,6 +151,7 @@ class MobileNetV3(Features):
         minimalistic: bool = False,
         reduced_tail: bool = False,
         dilated: bool = False,
+        hidden: int | None = None,
         eps: float = EPS,
     ) -> None:
         super().__init__(
@@ -161,9 +164,10 @@ class MobileNetV3(Features):
             dilated=dilated,
             eps=eps,
         )
-        hidden = TABLES[size].last // 2 if reduced_tail else TABLES[size].last
-        if scaling == "torchvision" or width > 1:
-            hidden = make_divisible(hidden * width)
+        if hidden is None:
+            hidden = TABLES[size].last // 2 if reduced_tail else TABLES[size].last
+            if scaling == "torchvision" or width > 1:
+                hidden = make_divisible(hidden * width)
         act = "relu" if minimalistic else "hardswish"
         self.classifier = Classifier(self.channels, hidden, classes, act)
 

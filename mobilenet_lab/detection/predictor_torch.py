@@ -17,7 +17,9 @@ class Predictor(nn.Module):
     mode, too.
     """
 
-    raw = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw = False
 
     def forward(self, x: Tensor) -> Any:
         maps = self.maps(x)
@@ -87,7 +89,9 @@ def select(
     height, width = size
     limits = boxes.new_tensor((width, height, width, height))
     boxes = boxes.clamp(min=0).minimum(limits)
-    kept_boxes, kept_scores, kept_labels = [], [], []
+    # each begins with none, for there may be no class at all
+    kept_boxes, kept_scores = [boxes[:0]], [scores[:0].flatten()]
+    kept_labels = [torch.zeros(0, dtype=torch.long, device=boxes.device)]
     for label, column in enumerate(scores.unbind(1), start=first_label):
         above = (column > score_threshold).nonzero().flatten()
         order = column[above].argsort(descending=True, stable=True)

@@ -7,7 +7,7 @@ each position in the order of the table.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import sqrt
+from math import inf, sqrt
 from typing import NamedTuple
 
 from mobilenet_lab.errors import LabError
@@ -29,6 +29,9 @@ def ssd_priors(
     scales: Sequence[float],
     ratios: Sequence[float] = (2.0, 3.0),
     steps: Sequence[int] = (),
+    *,
+    finest: Sequence[tuple[float, float]] = (),
+    inside: bool = False,
 ) -> list[Prior]:
     """SSD's default boxes (arXiv 1512.02325, section 2.2) for maps and an image of (height, width).
 
@@ -36,7 +39,8 @@ def ssd_priors(
     position: a square of the map's scale, a square of the geometric mean with the next, and for
     each aspect ratio one lying and one standing box of the map's scale. No side is larger than
     the image's. `steps` are the pixels between positions; without, the image's side over the
-    map's.
+    map's. `finest` are (scale, ratio) of the first map's boxes, where they are others. `inside`
+    brings centres beyond the image back to its edge.
 
     Raises:
         LabError: the scales or steps do not fit the maps.
@@ -56,11 +60,14 @@ def ssd_priors(
         for ratio in ratios:
             longer, shorter = scale * sqrt(ratio), scale / sqrt(ratio)
             sides += [(longer, shorter), (shorter, longer)]
+        if finest and number == 0:
+            sides = [(share * sqrt(ratio), share / sqrt(ratio)) for share, ratio in finest]
         sizes = [(min(across, 1.0) * width, min(down, 1.0) * height) for across, down in sides]
         down = steps[number] if steps else height / rows
         across = steps[number] if steps else width / columns
+        right, bottom = (width, height) if inside else (inf, inf)
         priors += [
-            Prior((column + 0.5) * across, (row + 0.5) * down, *size)
+            Prior(min((column + 0.5) * across, right), min((row + 0.5) * down, bottom), *size)
             for row in range(rows)
             for column in range(columns)
             for size in sizes

@@ -35,8 +35,8 @@ def render(table: Table, console: Console, options: ConsoleOptions) -> Iterator[
 def _fitting(table: Table, console: Console, options: ConsoleOptions) -> RichTable:
     """The table with the longest bars that leave room for the rest.
 
-    Where even no bars leave too little, the first column's names go on in a second line; where
-    that is too little still, every cell does.
+    Where even no bars leave too little, prose goes on in a second line, or if there is none the
+    first column's names; where that is too little still, every cell does.
     """
     unlimited = options.update(width=10_000)
     for cells in BAR_CELLS:
@@ -45,9 +45,11 @@ def _fitting(table: Table, console: Console, options: ConsoleOptions) -> RichTab
         if width <= options.max_width:
             return grid
     names = max((len(write(table.columns[0].value(row), "any")) for row in table.rows), default=0)
-    if width - names + SHORTEST_NAME <= options.max_width:
-        for column in grid.columns[1:]:
-            column.no_wrap = True
+    prose = any(column.kind == "prose" for column in table.columns)
+    if prose or width - names + SHORTEST_NAME <= options.max_width:
+        for number, column in enumerate(grid.columns):
+            wraps = table.columns[number].kind == "prose" if prose else number == 0
+            column.no_wrap = not wraps
     return grid
 
 
@@ -65,7 +67,7 @@ def _grid(table: Table, cells: int) -> RichTable:
         grid.add_column(
             column.title,
             footer=_cell(table.total, column, cells) if table.total is not None else "",
-            justify="left" if column.kind == "text" else "right",
+            justify="left" if column.kind in ("text", "prose") else "right",
             overflow="fold",
             footer_style="bold",
         )

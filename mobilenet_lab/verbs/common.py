@@ -3,31 +3,16 @@
 from typing import Any
 
 from mobilenet_lab import conventions, registry
-from mobilenet_lab.errors import LabError
+from mobilenet_lab.conventions import Convention
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.receptive_field import Field
+from mobilenet_lab.registry import traced as traced
 from mobilenet_lab.reports.table import write
 
-CONVENTION = "paper: multiply-accumulates of convolutions and linear layers"
+CONVENTION = conventions.PAPER.heading
 NOT_COUNTED = f"Not counted as MACs: {conventions.PAPER_LEAVES_OUT}."
 WHOLE = "image"
 """How a receptive field without limit is written."""
-
-
-def traced(network: str | Trace, **options: Any) -> Trace:
-    """The trace of a registered network, or the trace given.
-
-    Raises:
-        UnknownNameError: no such network or option.
-        LabError: an option's value is of no use, or a finished trace was given options.
-    """
-    if isinstance(network, str):
-        return registry.trace(network, **options)
-    if not isinstance(network, Trace):
-        raise LabError(f"a network is a name or a Trace, not {type(network).__name__}")
-    if options:
-        raise LabError(f"a finished trace takes no options, got {', '.join(options)}")
-    return network
 
 
 def heading(trace: Trace) -> str:
@@ -61,7 +46,7 @@ def after_the_layers(trace: Trace) -> tuple[str, ...]:
     return (f"After the layers, in no number here: {work}{subject}.",)
 
 
-def facts(trace: Trace) -> dict[str, Any]:
+def facts(trace: Trace, convention: Convention = conventions.PAPER) -> dict[str, Any]:
     """What a file says of the network beside its rows."""
     found = boxes(trace)
     return {
@@ -69,8 +54,8 @@ def facts(trace: Trace) -> dict[str, Any]:
         "settings": dict(trace.settings),
         "input": trace.input_shape,
         **({} if found is None else {"boxes": found}),
-        "convention": CONVENTION,
-        "not_counted": conventions.PAPER_LEAVES_OUT,
+        "convention": convention.heading,
+        **({} if convention.release else {"not_counted": conventions.PAPER_LEAVES_OUT}),
     }
 
 

@@ -24,7 +24,7 @@ COLUMNS = (
     Column("name", "name", "text", lambda row: row.name),
     Column("paper", "paper", "text", lambda row: row.paper.identifier),
     Column("year", "year", "number", lambda row: row.paper.year),
-    Column("input", "input", "shape", lambda row: row.input_shape[1:], "height × width"),
+    Column("input", "input", "pair", lambda row: row.input_shape[1:], "side, or height × width"),
     Column("params", "params", "short", lambda row: row.params, "learned parameters"),
     Column("macs", "MACs", "short", lambda row: row.macs, CONVENTION),
 )

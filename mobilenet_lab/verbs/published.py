@@ -159,7 +159,8 @@ def _counted_otherwise(record: Published, analysis: Analysis) -> list[str]:
         told.append(f"only {', '.join(kept)}" if few else f"without {', '.join(record.without)}")
     if record.quantity == "params" and record.batch_norm_vectors != LEARNED_VECTORS:
         vectors = record.batch_norm_vectors
-        told.append(f"{vectors} batch-norm vectors" if vectors else "without batch norm")
+        plural = "" if vectors == 1 else "s"
+        told.append(f"{vectors} batch-norm vector{plural}" if vectors else "without batch norm")
     return told
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mobilenet_lab.analysis import Analysis, Row, analyse
+from mobilenet_lab import conventions
+from mobilenet_lab.analysis import LEVELS, Analysis, Row, analyse
+from mobilenet_lab.conventions import Convention
 from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.formulas import elements
 from mobilenet_lab.layers import Trace
@@ -20,8 +22,8 @@ from mobilenet_lab.verbs.common import (
 )
 
 COLUMN_KEYS = (
-    "name", "op", "stage", "block", "role", "input", "output", "params", "macs", "share", "flops",
-    "activations", "memory", "live", "intensity", "field",
+    "name", "op", "stage", "block", "role", "input", "output", "params", "macs", "count", "share",
+    "flops", "activations", "memory", "live", "intensity", "field",
 )  # fmt: skip
 DEFAULT_COLUMNS = ("name", "output", "params", "macs", "share", "field")
 
@@ -33,21 +35,30 @@ def summary(
     columns: str | Sequence[str] | None = None,
     sort: str | None = None,
     dtype: str = "float32",
+    convention: str = "paper",
     **options: Any,
 ) -> Table:
     """A network's parameters, MACs, memory and receptive field by stage, block, layer or role.
 
     `columns` are some of COLUMN_KEYS (a list, or with commas between), `sort` is one of them
-    (numbers fall, texts rise) and `dtype` the type whose bytes memory is counted in.
+    (numbers fall, texts rise) and `dtype` the type whose bytes memory is counted in. Under another
+    `convention` than the papers' (`conventions.CONVENTIONS`), the column "count" says what that
+    tool counts and stands where the MACs would, and "share" is its share.
 
     Raises:
-        UnknownNameError: no such network, option, level, column or dtype.
+        UnknownNameError: no such network, option, level, column, dtype or convention.
         LabError: an option's value is of no use.
     """
+    counted_by = conventions.convention(convention)
+    if level not in LEVELS:
+        raise UnknownNameError("level", level, LEVELS)
     analysis = analyse(traced(network, **options), dtype)
-    known = {column.key: column for column in summary_columns(analysis, level)}
+    known = {column.key: column for column in summary_columns(analysis, level, counted_by)}
     asked = columns.split(",") if isinstance(columns, str) else columns
-    keys = DEFAULT_COLUMNS if asked is None else tuple(dict.fromkeys(key.strip() for key in asked))
+    keys = tuple(key.strip() for key in asked) if asked is not None else DEFAULT_COLUMNS
+    if asked is None and convention != "paper":
+        keys = tuple("count" if key == "macs" else key for key in keys)
+    keys = tuple(dict.fromkeys(keys))
     if not any(keys):
         raise LabError(f"a table needs a column: {', '.join(known)}")
     for key in (*keys, *([] if sort is None else [sort])):
@@ -56,9 +67,12 @@ def summary(
     rows = analysis.by(level)
     if sort is not None:
         rows = _sorted(rows, known[sort])
-    notes = [NOT_COUNTED, *after_the_layers(analysis.trace)]
+    notes = [NOT_COUNTED] if convention == "paper" or "macs" in keys else []
+    notes += [*after_the_layers(analysis.trace)]
     if "field" in keys:
-        notes.append(f"Field: side of the receptive field in pixels; {WHOLE}: all of it.")
+        unknown = any(row.field is None for row in analysis.rows)
+        dash = "; –: no one field is true" if unknown and level != "role" else ""
+        notes.append(f"Field: side of the receptive field in pixels; {WHOLE}: all of it{dash}.")
     if {"memory", "live", "intensity"} & set(keys):
         notes.append(
             f"Memory in bytes of {dtype}; live: activations held at once, in total the peak."
@@ -68,21 +82,28 @@ def summary(
         tuple(known[key] for key in keys),
         rows,
         analysis.total,
-        f"MACs by convention {CONVENTION}",
+        f"{'MACs' if convention == 'paper' else 'Counts'} by convention {counted_by.heading}",
         tuple(notes),
-        facts(analysis.trace) | {"level": level, "dtype": dtype},
+        facts(analysis.trace, counted_by) | {"level": level, "dtype": dtype},
     )
 
 
-def summary_columns(analysis: Analysis, level: str) -> tuple[Column, ...]:
+def summary_columns(
+    analysis: Analysis, level: str, convention: Convention = conventions.PAPER
+) -> tuple[Column, ...]:
     """Every column that a summary can show."""
     total = analysis.total
+    counts = _counts(analysis, level, convention)
+    paper = convention is conventions.PAPER
+
+    def count(row: Row) -> int:
+        return sum(counts.values()) if row is total else counts[row.name]
 
     def name(row: Row) -> str:
         return "total" if row is total else row.name
 
     def share(row: Row) -> float | None:
-        return row.macs / total.macs if total.macs else None
+        return count(row) / count(total) if count(total) else None
 
     return (
         Column("name", level, "text", name),
@@ -94,7 +115,14 @@ def summary_columns(analysis: Analysis, level: str) -> tuple[Column, ...]:
         Column("output", "output", "shape", lambda row: row.out_shape, "channels × height × width"),
         Column("params", "params", "count", lambda row: row.params, "learned parameters"),
         Column("macs", "MACs", "count", lambda row: row.macs, CONVENTION),
-        Column("share", "share of MACs", "share", share, "MACs over the network's"),
+        Column(
+            "count",
+            f"{convention.name} {convention.calls_it}",
+            "count",
+            count,
+            convention.heading,
+        ),
+        Column("share", "share of MACs" if paper else "share", "share", share, "of the total"),
         Column("flops", "FLOPs (2 per MAC)", "count", lambda row: row.flops, "2 × MACs"),
         Column(
             "activations", "activations", "count", lambda row: row.activations, "elements written"
@@ -104,6 +132,16 @@ def summary_columns(analysis: Analysis, level: str) -> tuple[Column, ...]:
         Column("intensity", "FLOPs/byte", "number", lambda row: row.intensity, INTENSITY),
         Column("field", "field", "pair", lambda row: field_size(row.field), "receptive field"),
     )
+
+
+def _counts(analysis: Analysis, level: str, convention: Convention) -> dict[str, int]:
+    """What the convention counts for each row of a level."""
+    counts: dict[str, int] = {}
+    layers = [layer for layer in analysis.trace.layers if layer.op != "input"]
+    for row, layer in zip(analysis.rows, layers, strict=True):
+        name = row.name if level == "layer" else getattr(row, level)
+        counts[name] = counts.get(name, 0) + convention.count(layer)
+    return counts
 
 
 MEMORY = "bytes read and written: inputs, parameters and outputs, each once"

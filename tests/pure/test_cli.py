@@ -16,7 +16,9 @@ from mobilenet_lab.output import SUFFIXES, Format
 from mobilenet_lab.reports.formats import FORMATS
 from mobilenet_lab.verbs.summary import COLUMN_KEYS
 
-VERBS = ["list", "summary", "explain", "field", "compare", "conv", "published", "verify"]
+VERBS = [
+    "list", "summary", "explain", "field", "compare", "conv", "published", "reconcile", "verify",
+]  # fmt: skip
 EXAMPLES = {
     "list": ["list"],
     "summary": ["summary", "mobilenet_v2"],
@@ -111,7 +113,7 @@ def test_json_says_what_was_counted_and_how() -> None:
         "in_channels": 3,
     }
     assert whole["convention"].startswith("paper")
-    assert "batch norm" in whole["not_counted"]
+    assert "norms" in whole["not_counted"]
 
 
 # Options

@@ -8,12 +8,14 @@ from typer.testing import CliRunner
 
 from mobilenet_lab.cli import app
 
-README = Path(__file__).parents[2] / "README.md"
-TEXT = README.read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_output_shown_is_the_output() -> None:
-    shown = re.search(r"\$ mobilenet-lab (.*)\n((?:.*\n)*?)```", TEXT)
+@pytest.mark.parametrize("page", ["README.md", "docs/conventions.md"])
+def test_the_output_shown_is_the_output(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = re.search(r"\$ mobilenet-lab (.*)\n((?:.*\n)*?)```", text)
     assert shown is not None
     result = CliRunner().invoke(app, shown[1].split())
     assert result.stdout == shown[2]

@@ -3,6 +3,7 @@
 import pytest
 import timm
 from torchvision import models
+from torchvision.models.mobilenetv3 import MobileNetV3, _mobilenet_v3_conf
 
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import analyse
@@ -66,3 +67,15 @@ def test_the_two_scalings_agree_at_width_1() -> None:
         name = f"mobilenet_v3_{size}"
         one, other = (registry.trace(name, scaling=each) for each in ("torchvision", "slim"))
         assert one.layers == other.layers
+
+
+@pytest.mark.parametrize(("size", "width"), [("small", 1.0), ("small", 0.5), ("large", 1.4)])
+def test_hidden_features_of_one_s_own(size: str, width: float) -> None:
+    """As many as asked for at any width; torchvision's parts make the same network."""
+    rows, _ = _mobilenet_v3_conf(f"mobilenet_v3_{size}", width_mult=width)
+    theirs = after_training(MobileNetV3(rows, 1280))
+    options = {"width": width, "hidden": 1280}
+    ours = registry.build(f"mobilenet_v3_{size}", **options)
+    assert_same_scores(copy_by_order(theirs, ours), theirs)
+    total = analyse(registry.trace(f"mobilenet_v3_{size}", resolution=64, **options)).total
+    assert (total.params, total.macs) == counted(theirs, (3, 64, 64))

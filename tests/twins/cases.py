@@ -89,9 +89,11 @@ def randomise(module: nn.Module, shape: tuple[int, ...] = (3, 64, 64)) -> nn.Mod
     random = torch.Generator().manual_seed(2)
     norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
-    # without norms, the scale that hands a signal on through ReLUs (fresh weights let it die out)
-    scale = 1.6 * min(norm.eps for norm in norms) ** 0.5 if norms else 6**0.5
-    for part in module.modules():
+    # where no norm follows: what hands a signal on through ReLUs (fresh weights let it die out)
+    scale = 6**0.5
+    for part in reversed(list(module.modules())):
+        if isinstance(part, nn.BatchNorm2d):
+            scale = 1.6 * part.eps**0.5
         if isinstance(part, nn.Conv2d):
             part.weight *= scale
     for norm in norms:

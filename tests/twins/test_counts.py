@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from networks import NAMES, fitting
 from torch import Tensor, nn
 
-from mobilenet_lab import analysis, conventions, registry
+from mobilenet_lab import analysis, registry
+from mobilenet_lab.conventions import CONVENTIONS
 from mobilenet_lab.counters import flop_counter, fvcore, torchinfo
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.verification import verify_module
@@ -104,7 +105,7 @@ def test_the_honest_counters_agree_on_the_sum(name: str) -> None:
     image = torch.zeros(1, *trace.input_shape)
     total = analysis.analyse(trace).total
     operators = fvcore.count(module, image)[""]
-    assert total.macs == sum(map(conventions.paper, trace.layers))
+    assert total.macs == CONVENTIONS["paper"].total(trace.layers)
     assert total.macs == operators["conv"] + operators["linear"]
     assert 2 * total.macs == flop_counter.count(module, image)
     assert total.params == sum(parameter.numel() for parameter in module.parameters())
@@ -118,7 +119,7 @@ def test_counts_of_a_batch_are_so_many_images(name: str, batch: int) -> None:
     image = torch.zeros(batch, *trace.input_shape)
     operators = fvcore.count(module, image)[""]
     assert batch * analysis.analyse(trace).total.macs == operators["conv"] + operators["linear"]
-    flops = sum(map(conventions.flop_counter, trace.layers))
+    flops = CONVENTIONS["flop_counter"].total(trace.layers)
     assert batch * flops == flop_counter.count(module, image)
 
 
@@ -129,9 +130,9 @@ def test_closed_forms_are_what_the_tools_count(name: str) -> None:
     image = torch.zeros(1, *trace.input_shape)
     by_torchinfo, by_fvcore = torchinfo.count(module, image), fvcore.count(module, image)
     for path, layer in modules_of(trace).items():
-        assert conventions.torchinfo(layer) == by_torchinfo[path].mult_adds, path
-        assert conventions.fvcore(layer) == sum(by_fvcore[path].values()), path
-    assert sum(map(conventions.fvcore, trace.layers)) == sum(by_fvcore[""].values())
+        assert CONVENTIONS["torchinfo"].count(layer) == by_torchinfo[path].mult_adds, path
+        assert CONVENTIONS["fvcore"].count(layer) == sum(by_fvcore[path].values()), path
+    assert CONVENTIONS["fvcore"].total(trace.layers) == sum(by_fvcore[""].values())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from networks import NAMES, fitting
+from networks import KINDS, NAMES, fitting
 from torch import nn
 from typer.testing import CliRunner
 
@@ -80,7 +80,7 @@ def flags(module: nn.Module) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("mode", ["train", "eval", "mixed"])
 def test_module_comes_back_as_it_was(name: str, mode: str) -> None:
     settings = thin(name, resolution=(32, 48))
@@ -112,7 +112,7 @@ def test_module_comes_back_as_it_was_after_a_mistake() -> None:
     assert flags(module) == before
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 def test_random_state_is_left_alone(name: str) -> None:
     torch.manual_seed(4)
     random.seed(4)
@@ -132,7 +132,7 @@ def test_global_modes_are_left_alone() -> None:
     assert torch.get_default_dtype() == torch.float32
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 def test_command_exits_0_where_all_is_equal(name: str) -> None:
     height, width = fitting(name, {"resolution": (33, 65)})["resolution"]
     command = ["verify", name, "--resolution", f"{height}x{width}", "--classes", "7"]

@@ -1,0 +1,154 @@
+"""The closed forms of what the counters count, worked out by hand."""
+
+import inspect
+
+import pytest
+from networks import NAMES
+from one_layer import ONE_LAYER, ORDER, one_layer
+from typer.testing import CliRunner
+
+import mobilenet_lab as lab
+from mobilenet_lab import registry
+from mobilenet_lab.analysis import LEVELS, analyse
+from mobilenet_lab.cli import app
+from mobilenet_lab.conventions import CONVENTIONS, convention
+from mobilenet_lab.errors import UnknownNameError
+from mobilenet_lab.net import Net
+from mobilenet_lab.reconciliation import bridge, reconcile
+
+TOOLS = [name for name in CONVENTIONS if name != "paper"]
+
+
+@pytest.mark.parametrize("kind", ONE_LAYER)
+def test_one_layer(kind: str) -> None:
+    trace = one_layer(kind)
+    counts = tuple(CONVENTIONS[name].total(trace.layers) for name in ORDER)
+    assert counts == ONE_LAYER[kind][1]
+
+
+def test_every_convention_is_tried_and_says_its_rule() -> None:
+    assert tuple(CONVENTIONS) == ORDER
+    for each in CONVENTIONS.values():
+        said = inspect.getdoc(each.terms) or ""
+        assert "per MAC" in said or each.name == "paper"
+        assert ("0" in said) or ("Leaves out" in said) or each.name == "flop_counter"
+        assert bool(each.release) == (each.name != "paper")
+        assert each.per_mac == (2 if each.calls_it == "FLOPs" else 1)
+        assert not said.endswith(" ")
+
+
+PRINTS = {
+    # measured on torchvision's models at 224 x 224
+    "mobilenet_v2": {
+        "paper": 300_774_272,
+        "fvcore": 314_193_216,
+        "torchinfo": 300_809_384,
+        "flop_counter": 601_548_544,
+        "torchprofile": 307_453_664,
+    }
+}
+
+
+@pytest.mark.parametrize("name", PRINTS)
+def test_what_the_tools_print(name: str) -> None:
+    trace = registry.trace(name)
+    for key, count in PRINTS[name].items():
+        assert CONVENTIONS[key].total(trace.layers) == count
+
+
+# The bridge
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bridge_starts_with_the_macs_and_adds_up(name: str) -> None:
+    trace = registry.trace(name)
+    macs = analyse(trace).total.macs
+    for each in CONVENTIONS.values():
+        terms = bridge(each, trace)
+        assert (terms[0].each, terms[0].base) == (each.per_mac, macs)
+        assert sum(term.count for term in terms) == each.total(trace.layers)
+        assert len({(term.name, term.each) for term in terms}) == len(terms)
+        assert all(term.base for term in terms)
+
+
+def test_the_bridge_of_mobilenet_v2_in_named_terms() -> None:
+    terms = {term.name: (term.each, term.base) for term in bridge(CONVENTIONS["fvcore"], V2)}
+    assert terms == {
+        "MACs of conv and linear": (1, 300_774_272),
+        "batch norm, per element": (2, 6_678_112),
+        "input of adaptive average pools": (1, 62_720),
+    }
+    (_, norm, bias) = bridge(CONVENTIONS["torchinfo"], V2)
+    assert (norm.name, norm.each, norm.base) == ("batch norm, per channel", 2, 17_056)
+    assert (bias.name, bias.count) == ("bias adds", 1_000)
+
+
+V2 = registry.trace("mobilenet_v2")
+
+
+def test_reconcile_is_the_same_in_python_and_on_the_command_line() -> None:
+    table = lab.reconcile("mobilenet_v2", width=0.5, resolution="192x160")
+    command = ["reconcile", "mobilenet_v2", "--width", "0.5", "--resolution", "192x160"]
+    for form in ("table", "markdown", "csv", "json", "latex", "html"):
+        ran = CliRunner().invoke(app, [*command, "--format", form])
+        assert (ran.exit_code, ran.stderr) == (0, "")
+        assert ran.stdout == table.to(form)
+    trace = registry.trace("mobilenet_v2", width=0.5, resolution=(192, 160))
+    for name, step in table.totals.items():
+        assert step.term.count == CONVENTIONS[name].total(trace.layers)
+        assert table.facts["tools"][name]["prints"] == step.term.count
+    assert table.differing == ()
+
+
+def test_reconcile_fits_a_screen() -> None:
+    lines = str(reconcile("mobilenet_v2")).splitlines()
+    assert len(lines) <= 45
+    assert max(map(len, lines[:-4])) <= 80
+
+
+def test_a_trace_of_one_s_own_reconciles_too() -> None:
+    net = Net()
+    trace = net.trace(net.conv(net.input(3, 8), 4))
+    assert reconcile(trace).totals["fvcore"].term.count == 27 * 4 * 64 + 2 * 4 * 64
+
+
+# summary --convention
+
+
+@pytest.mark.parametrize("name", list(CONVENTIONS))
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_summary_under_any_convention_adds_up(name: str, level: str) -> None:
+    trace = registry.trace("mobilenet_v3_small", resolution=96)
+    table = lab.summary(trace, level=level, convention=name, columns="name,count,macs,share")
+    counts = [record["count"] for record in table.records()]
+    total = table.record(table.total)
+    assert sum(counts) == total["count"] == CONVENTIONS[name].total(trace.layers)
+    assert total["macs"] == analyse(trace).total.macs
+    assert total["share"] == 1
+    assert table.facts["convention"] == CONVENTIONS[name].heading
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_the_header_names_the_convention(name: str) -> None:
+    ran = CliRunner().invoke(app, ["summary", "mobilenet_v2", "--convention", name])
+    assert ran.exit_code == 0
+    lines = ran.stdout.splitlines()
+    tool = CONVENTIONS[name]
+    assert lines[1].startswith(f"Counts by convention {name}: “{tool.calls_it}” of {tool.tool}")
+    assert f"{name} {tool.calls_it}" in lines[3]
+    assert f"{CONVENTIONS[name].total(V2.layers):,}" in ran.stdout
+    assert "MACs by convention" not in ran.stdout
+    assert "Not counted as MACs" not in ran.stdout
+    assert max(map(len, lines[3:])) <= 84
+
+
+def test_the_papers_convention_is_what_a_summary_has_anyway() -> None:
+    assert str(lab.summary("mobilenet_v2", convention="paper")) == str(lab.summary("mobilenet_v2"))
+
+
+def test_an_unknown_convention_offers_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="unknown convention 'fvcor': did you mean fvcore"):
+        convention("fvcor")
+    ran = CliRunner().invoke(app, ["summary", "mobilenet_v2", "--convention", "ptflop"])
+    assert ran.exit_code == 2
+    assert "did you mean ptflops_aten" in ran.stderr
