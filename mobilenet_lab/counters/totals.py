@@ -79,12 +79,8 @@ def torchprofile(module: nn.Module, image: Tensor) -> int:
     return int(import_module("torchprofile").profile_macs(module, image))
 
 
-TOOLS: dict[str, Tool] = {
-    tool.__name__: tool
-    for tool in (
-        fvcore, torchinfo, flop_counter, ptflops_pytorch, ptflops_aten, thop, calflops, torchprofile,
-    )
-}  # fmt: skip
+_ALL = fvcore, torchinfo, flop_counter, ptflops_pytorch, ptflops_aten, thop, calflops, torchprofile
+TOOLS: dict[str, Tool] = {tool.__name__: tool for tool in _ALL}
 """By the name of the convention that says what it counts."""
 
 

@@ -9,6 +9,11 @@ from torch import Tensor, nn
 from mobilenet_lab.detection.priors import Prior
 from mobilenet_lab.errors import MissingPackageError
 
+try:  # not when boxes are looked for: an import does not go well with a trace by torch.jit
+    from torchvision.ops import batched_nms
+except ModuleNotFoundError:
+    batched_nms = None
+
 
 class Predictor(nn.Module):
     """Gives its maps while training, and its answer in eval mode.
@@ -80,12 +85,8 @@ def select(
     Raises:
         MissingPackageError: torchvision is not installed.
     """
-    try:
-        from torchvision.ops import batched_nms
-    except ModuleNotFoundError as error:
-        if error.name != "torchvision":
-            raise
-        raise MissingPackageError("torchvision", "detection", "finding boxes") from None
+    if batched_nms is None:
+        raise MissingPackageError("torchvision", "detection", "finding boxes")
     height, width = size
     limits = boxes.new_tensor((width, height, width, height))
     boxes = boxes.clamp(min=0).minimum(limits)
