@@ -45,6 +45,13 @@ class Net:
         finally:
             self._open = outer
 
+    def part(self, name: str) -> AbstractContextManager[None]:
+        """Layers recorded inside belong to a network within this one, a detector's backbone say.
+
+        Its stages and blocks are its own; their names begin with the part's.
+        """
+        return self._inside(_Scope(f"{self._open.prefix}{name}.", "", "", ""))
+
     def stage(self, name: str, role: str = "") -> AbstractContextManager[None]:
         """Layers recorded inside belong to stage `name`."""
         prefix, _, _, outer_role = self._open
@@ -459,6 +466,8 @@ class Net:
 
     def _pair(self, name: str, what: str, value: Any, least: int = 1) -> Pair:
         """`value` for both axes, as ints, if they are whole numbers from `least`."""
+        if type(value) is int and least <= value <= LARGEST:
+            return value, value
         pair = value if isinstance(value, tuple | list) else (value, value)
         if len(pair) == 2:
             first, second = _whole(pair[0]), _whole(pair[1])

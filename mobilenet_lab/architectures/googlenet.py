@@ -4,12 +4,12 @@ Idea: which kernel a layer needs is not known beforehand, so it has all of them:
 convolutions and a pool on the same map, their channels one after another. 1x1 convolutions reduce
 the channels before the large kernels, else those would be too dear. No hidden linear layers at
 the end but a global average pool. While training, two auxiliary classifiers halfway push gradient
-into the lower half (`auxiliary`: the outputs are then the scores, aux1's and aux2's, in training
-and in evaluation).
+into the lower half.
 
-Deviations from the paper: it gives the local response norms no numbers, Caffe's are built. The
-auxiliary pools are adaptive to 4x4, what 5x5 at stride 3 makes of 14x14, so that any resolution
-works. The average pool over 7x7 is global, and the softmax at the end is left out.
+Deviations from the paper: with `auxiliary` the outputs are the scores, aux1's and aux2's, in
+training and in evaluation. The paper gives the local response norms no numbers, Caffe's are
+built. The auxiliary pools are adaptive to 4x4, what 5x5 at stride 3 makes of 14x14, so that any
+resolution works. The average pool over 7x7 is global, and the softmax at the end is left out.
 
 Table 1 prints 2.7 K parameters and 34 M operations for the first row, a quarter of what a 7x7
 convolution takes: theirs was depthwise-separable (arXiv 1610.02357, section 2), as TF-slim's

@@ -73,7 +73,7 @@ def trace(
         raise LabError(f"output_stride is 16 or 32, not {quoted(output_stride)}")
     net = Net()
     image = net.input(in_channels, resolution)
-    with net.stage("backbone"):
+    with net.part("backbone"):
         x = mobilenet_v3.features(
             net,
             image,

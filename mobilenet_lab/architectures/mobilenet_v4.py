@@ -3,9 +3,8 @@
 Idea: the universal inverted bottleneck (UIB) is V2's inverted residual with a second place for a
 depthwise convolution, before the expansion. Each of the two may be left out, which makes four
 blocks: IB (V2's own), ConvNext (only the first), ExtraDW (both), FFN (neither). A search chose
-among them. The early stages take full convolutions: where channels are few and maps large,
-hardware is busier with them than with depthwise ones. ReLU only, no gates: both cost less to run
-than to count.
+among them. Early stages take full convolutions, which keep hardware busier where channels are few
+and maps large. ReLU only, no gates: those cost more to run than to count.
 
 Deviations from the paper: none in the blocks. Where Conv-S begins with pairs of a 3x3 and a 1x1,
 both have a ReLU, as in the authors' code; a FusedIB there would end linear, at the same cost. The

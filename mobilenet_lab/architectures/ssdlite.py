@@ -218,7 +218,7 @@ def trace(
     how = STYLES[style]
     net = Net()
     x = net.input(in_channels, resolution)
-    with net.stage("backbone"):
+    with net.part("backbone"):
         maps = backbone_maps(net, x, width, backbone, size, reduced_tail, how)
     with net.stage("extras", role="extras"):
         for i, row in enumerate(how.extras):
@@ -268,7 +268,11 @@ def _style(trace: Trace) -> Style:
 
 V2, V3 = "ssdlite300_mobilenet_v2", "ssdlite320_mobilenet_v3_large"
 SMALL = "ssdlite320_mobilenet_v3_small"
-BACKBONE = ("backbone", *(f"backbone.stage{number}" for number in range(1, 8)))
+BACKBONE = (
+    "backbone.stem",
+    *(f"backbone.stage{number}" for number in range(1, 8)),
+    "backbone.head",
+)
 T5, T6 = "arXiv 1801.04381, Table 5", "arXiv 1801.04381, Table 6"
 V3_T6 = "arXiv 1905.02244v5, Table 6"
 COCO = {"classes": 81, "style": "tensorflow"}

@@ -144,7 +144,7 @@ def trace(
     block = mobilenet_v1.full if dense_neck else mobilenet_v1.separable
     net = Net()
     x = net.input(in_channels, resolution)
-    with net.stage("backbone"):
+    with net.part("backbone"):
         BACKBONES[backbone](net, x, width)
     c3, c4, c5 = (net.feature(level.tap) for level in LEVELS)
     p5 = spp(net, c5, COARSE.c, block)

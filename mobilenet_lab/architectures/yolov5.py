@@ -247,7 +247,7 @@ def trace(
     x = net.input(in_channels, resolution)
     made = {-1: x}
     if not rows.backbone:
-        with net.stage("backbone"):
+        with net.part("backbone"):
             x = mobilenet_v3.features(net, x, width, squeeze_divisor=1, eps=BACKBONE_EPS)
             net.tap("C5", mobilenet_v3.last_conv(net, x, width, eps=BACKBONE_EPS))
         made |= {i: net.feature(tap) for i, tap in MOBILENET_TAPS.items()}
@@ -281,7 +281,8 @@ N = "yolov5n"
 ON_LARGE = ("yolov5n_mobilenet_v3_large", "yolov5n_mobilenet_v3_stock")
 LOG = "ultralytics/yolov5, printed summary of yolov5n"
 AT_640 = {"resolution": 640, "classes": 80}
-ALL_BUT_HEAD = ("backbone", *[f"backbone.stage{number}" for number in range(1, 7)], "neck")
+STAGES = ("stem", *(f"stage{number}" for number in range(1, 7)), "head")
+ALL_BUT_HEAD = (*(f"backbone.{stage}" for stage in STAGES), "neck")
 
 # fmt: off
 PUBLISHED = (

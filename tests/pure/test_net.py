@@ -301,17 +301,19 @@ def test_a_vanished_map_names_its_layer() -> None:
     )
 
 
-def test_stages_nest() -> None:
+def test_a_part_has_stages_of_its_own() -> None:
     net, x = image()
-    with net.stage("backbone", role="backbone"), net.stage("stage1"), net.block("0"):
-        net.conv(x, 4, name="expand")
-    layer = last(net)
-    assert (layer.name, layer.stage, layer.block, layer.role) == (
-        "backbone.stage1.0.expand.act",
-        "backbone.stage1",
-        "backbone.stage1.0",
-        "backbone",
-    )
+    with net.part("backbone"):
+        net.conv(x, 4, name="stem")
+        with net.stage("stage1"), net.block("0"):
+            net.conv(x, 4, name="expand")
+    stem, inner = net.trace().layers[-6], last(net)
+    assert (stem.name, stem.stage, stem.block, stem.role) == (
+        "backbone.stem.conv", "backbone.stem", "backbone.stem", "stem",
+    )  # fmt: skip
+    assert (inner.name, inner.stage, inner.block, inner.role) == (
+        "backbone.stage1.0.expand.act", "backbone.stage1", "backbone.stage1.0", "expand",
+    )  # fmt: skip
 
 
 def test_what_was_recorded_is_found_by_landmark_or_name() -> None:
