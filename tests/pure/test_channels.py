@@ -38,6 +38,9 @@ def test_make_divisible_is_the_nearest_multiple_of_90_percent(eighths: int, divi
         (32 * 1.4, 48),
         (24 * 1.4, 32),
         (1280 * 1.4, 1792),
+        # 90% to the last bit is not below 90%
+        (80 / 9, 8),
+        (320 / 9, 32),
         # squeezes of V3's gates (arXiv 1905.02244): a quarter of the expansion
         (16 / 4, 8),
         (72 / 4, 24),

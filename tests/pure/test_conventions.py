@@ -26,6 +26,66 @@ def test_one_layer(kind: str) -> None:
     assert counts == ONE_LAYER[kind][1]
 
 
+def test_counts_are_ints() -> None:
+    for kind in ONE_LAYER:
+        for each in CONVENTIONS.values():
+            assert type(each.total(one_layer(kind).layers)) is int
+
+
+def test_what_each_term_is_called() -> None:
+    macs, norm, bias = "MACs of conv and linear", "batch norm, per element", "bias adds"
+    pools, twice, upsampled = "input of pools", ", module and function", "upsampled elements"
+    adaptive, lrn = "adaptive average pools", "products and window sums of local response norm"
+    names = {
+        key: {
+            term.name
+            for kind in ONE_LAYER
+            for layer in one_layer(kind).layers[1:]
+            for term in each.terms(layer)
+        }
+        for key, each in CONVENTIONS.items()
+    }
+    average = "output of average pools"
+    assert names == {
+        "paper": {macs},
+        "fvcore": {macs, norm, f"input of {adaptive}", upsampled},
+        "torchinfo": {macs, "batch norm, per channel", bias},
+        "flop_counter": {macs},
+        "ptflops_pytorch": {
+            *(macs, norm, bias, f"relu{twice}", f"gelu{twice}", "relu6", "silu", "softmax"),
+            *(f"{pools}{twice}", upsampled, lrn),
+        },
+        "ptflops_aten": {macs, bias},
+        "thop": {
+            *(macs, norm, f"input of {adaptive}", f"output of {adaptive}", average, upsampled),
+            *("rows of softmax", "cut off in floating point"),
+        },
+        "calflops": {
+            *(macs, norm, bias, "relu", "silu", "gelu", "softmax", pools, lrn),
+            *("input of upsamplings", "positions upsampled to"),
+        },
+        "torchprofile": {
+            *(macs, norm, f"output of {adaptive}", average, "products with gates", upsampled),
+            "local response norm, per element",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "printed"),
+    [(128, (2, 3), 7039), (128, (3, 2), 7039), (512, (7, 7), 50176), (512, (14, 7), 75264)],
+)
+def test_thop_cuts_what_floating_point_leaves_just_below_an_integer(
+    channels: int, size: tuple[int, int], printed: int
+) -> None:
+    net = Net()
+    trace = net.trace(net.adaptive_avg_pool(net.input(channels, size), 7))
+    assert CONVENTIONS["thop"].total(trace.layers) == printed
+    exact = channels * (size[0] * size[1] + 49)
+    cut = {term.name: term.count for term in bridge(CONVENTIONS["thop"], trace)}
+    assert cut.get("cut off in floating point", 0) == printed - exact
+
+
 def test_every_convention_is_tried_and_says_its_rule() -> None:
     assert tuple(CONVENTIONS) == ORDER
     for each in CONVENTIONS.values():
