@@ -33,6 +33,8 @@ from mobilenet_lab.layers import Layer, Trace
 WINDOWS = ("conv2d", "max_pool", "avg_pool")
 ADAPTIVE = ("adaptive_avg_pool", "adaptive_max_pool")
 RESAMPLING = (*ADAPTIVE, "upsample")
+MOVING = (*WINDOWS, *RESAMPLING, "flatten")
+"""Operations whose units stand elsewhere than those they read; any other hands a field on."""
 LONGEST = 4096
 """Units after which the pattern of what they see must repeat."""
 
@@ -126,7 +128,7 @@ def layer_field(layer: Layer, inputs: Sequence[Field]) -> Field:
     if len(inputs) > 1:
         return _meet(layer, inputs)
     field = inputs[0]
-    if layer.op in WINDOWS or layer.op in RESAMPLING or layer.op == "flatten":
+    if layer.op in MOVING:
         rows = _axis(layer, 0, field.vertical)
         alike = field.horizontal is field.vertical and _is_square(layer)
         return Field(rows, rows if alike else _axis(layer, 1, field.horizontal), field.gated)
@@ -203,18 +205,15 @@ def _bilinear(i: int, units: int, outputs: int) -> range:
 
 def _is_square(layer: Layer) -> bool:
     """Whether `layer` treats both axes alike."""
-    pairs: list[tuple[Any, ...]] = [layer.stride, layer.padding, layer.dilation]
-    pairs += (
-        [layer.kernel or ()]
-        if layer.op in WINDOWS
-        else [layer.in_shapes[0][1:], layer.out_shape[1:]]
-    )
-    return all(pair[0] == pair[1] for pair in pairs if pair)
+    pairs: tuple[Any, ...] = (layer.in_shapes[0][1:], layer.out_shape[1:])
+    if layer.op in WINDOWS:
+        pairs = (layer.kernel, layer.stride, layer.padding, layer.dilation)
+    return not [pair for pair in pairs if pair and pair[0] != pair[1]]
 
 
 def _meet(layer: Layer, inputs: Sequence[Field]) -> Field:
     """The field where branches meet: of all that see a part, marked if one sees the whole."""
-    gated = any(field.gated or field.size is None for field in inputs)
+    gated = any(field.gated or None in field[:2] for field in inputs)
     rows = _merge(layer, [field.vertical for field in inputs])
     alike = all(field.vertical is field.horizontal for field in inputs)
     columns = rows if alike else _merge(layer, [field.horizontal for field in inputs])

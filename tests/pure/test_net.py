@@ -325,3 +325,53 @@ def test_what_was_recorded_is_found_by_landmark_or_name() -> None:
     assert net.add(net.feature("stem.act"), y).shape == y.shape
     with pytest.raises(UnknownNameError, match=r"layer 'stem.atc': did you mean stem.act"):
         net.feature("stem.atc")
+
+
+def test_every_argument_is_in_the_record() -> None:
+    """And what is not given is the default that the docstring or PyTorch has."""
+    net, x = image()
+    net.max_pool(x, 3, 2, 1, ceil_mode=True, name="max")
+    assert (last(net).name, last(net).ceil_mode, last(net).same) == ("max", True, False)
+    net.max_pool(x, 4, padding="same")
+    assert (last(net).name, last(net).ceil_mode, last(net).same) == ("pool", False, True)
+    net.avg_pool(x, 3, 2, 1, True, False, name="avg")
+    layer = last(net)
+    assert (layer.ceil_mode, layer.include_pad, layer.same) == (True, False, False)
+    net.avg_pool(x, 4, padding="same", name="mean")
+    layer = last(net)
+    assert (layer.ceil_mode, layer.include_pad, layer.same) == (False, True, True)
+    net.conv2d(x, 2, 3, padding="same", name="conv")
+    assert (last(net).same, last(net).bias) == (True, False)
+    net.local_response_norm(x)
+    assert (last(net).name, last(net).lrn) == ("lrn", (5, 1e-4, 0.75, 1.0))
+    net.upsample(x, (2, 3))
+    layer = last(net)
+    assert (layer.name, layer.mode, layer.scale) == ("upsample", "nearest", (2, 3))
+    net.upsample(x, size=(9, 9), mode="bilinear", name="resize")
+    assert (last(net).mode, last(net).scale) == ("bilinear", None)
+    net.channel_shuffle(x, 2)
+    assert (last(net).name, last(net).groups) == ("shuffle", 2)
+    for rate in (0, 1, 0.25):
+        net.dropout(x, rate, name=f"dropout{rate}")
+        assert last(net).rate == rate
+    net.dropout(x)
+    assert (last(net).name, last(net).rate) == ("dropout", 0.5)
+    names = [net.adaptive_avg_pool(x, name="a"), net.adaptive_max_pool(x, 2, name="b")]
+    assert [net.trace().layers[each.layer].op for each in names] == [
+        "adaptive_avg_pool",
+        "adaptive_max_pool",
+    ]
+
+
+def test_a_pool_may_be_padded_by_half_its_kernel() -> None:
+    net, x = image()
+    assert net.max_pool(x, 4, 2, 2, name="even").shape == (4, 5, 5)
+    with pytest.raises(ShapeError, match="here: a pool is padded by half its kernel at most"):
+        net.max_pool(x, 3, 2, 2, name="here")
+
+
+@pytest.mark.parametrize("rate", [-0.01, 1.01, 2])
+def test_a_dropout_rate_is_a_share(rate: float) -> None:
+    net, x = image()
+    with pytest.raises(ShapeError, match=f"here: a dropout rate is from 0 to 1, not {rate}"):
+        net.dropout(x, rate, name="here")

@@ -292,3 +292,42 @@ def test_an_upsampled_branch_meets_the_finer_map() -> None:
     # unit 2i + 1 repeats what 2i sees: pixels 2i - 2 ... 2i + 2 of the coarse map
     assert [axis.span(i) for i in (4, 5, 6)] == [(2, 6), (2, 6), (4, 8)]
     assert axis.jump == 1
+
+
+def test_a_path_up_and_down_again_meets_the_coarse_map() -> None:
+    """As in a PAN neck: what was upsampled is apart by half the coarse jump, which is no mistake.
+
+    Unit j of `down` reads units 2j - 1 ... 2j + 1 of the doubled map, which are units j - 1 and j
+    of the coarse one: to its left it sees one coarse jump more than to its right.
+    """
+    net = Net()
+    fine = net.conv2d(net.input(1, 64), 1, 1, 2, name="fine")  # jump 2
+    coarse = net.conv2d(fine, 1, 1, 2, name="coarse")  # jump 4
+    up = net.upsample(coarse, 2, name="up")
+    down = net.conv2d(up, 1, 3, 2, name="down")
+    field = field_of(net, net.concat(coarse, down))
+    assert field.vertical == Axis((-4,), (0,), 4, coarsest=4)
+    assert field_of(net, coarse).vertical == Axis((0,), (0,), 4)
+    again = net.conv2d(net.upsample(down, 2, name="up2"), 1, 3, 1, name="again")
+    doubled = field_of(net, again).vertical
+    assert doubled is not None
+    assert (len(doubled.lo), doubled.advance, doubled.coarsest) == (2, 4, 4)
+
+
+def test_what_was_upsampled_and_lies_elsewhere_is_still_refused() -> None:
+    """Corners and middles of 8 x 8 patches: the coarse grid's 2 pixels do not bridge them."""
+    net = Net()
+    x = net.input(1, 64)
+    up = net.upsample(net.conv2d(x, 1, 1, 2, name="half"), 2, name="up")
+    corners = net.conv2d(x, 1, 1, 8, name="corners")
+    middles = net.conv2d(up, 1, 8, 8, padding=0, name="middles")
+    with pytest.raises(MisalignedError, match=r"cat: .* places 3 pixels apart"):
+        field_of(net, net.concat(corners, middles, name="cat"))
+
+
+def test_a_pattern_that_hardly_repeats_has_no_one_field() -> None:
+    net = Net()
+    x = net.conv2d(net.input(1, 97), 1, 3, name="conv")
+    assert field_of(net, net.upsample(x, size=(194, 194), name="twice")).size == (3, 3)
+    with pytest.raises(MisalignedError, match="huge: what units see repeats only after 99991"):
+        field_of(net, net.upsample(x, size=(99_991, 99_991), name="huge"))
