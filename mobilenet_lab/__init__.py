@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mobilenet_lab.reconciliation import reconcile as reconcile
     from mobilenet_lab.registry import build as build
     from mobilenet_lab.registry import trace as trace
+    from mobilenet_lab.resolutions import counts_at as counts_at
+    from mobilenet_lab.verbs.budget import budget as budget
     from mobilenet_lab.verbs.compare import compare as compare
     from mobilenet_lab.verbs.convolution import conv as conv
     from mobilenet_lab.verbs.explain import explain as explain
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from mobilenet_lab.verbs.listing import list_networks as list
     from mobilenet_lab.verbs.published import published as published
     from mobilenet_lab.verbs.summary import summary as summary
+    from mobilenet_lab.verbs.sweep import sweep as sweep
     from mobilenet_lab.verification import verify as verify
 
 __version__ = "0.1.0"
@@ -37,9 +40,11 @@ _HOME = {
     "Net": "net.Net",
     "Trace": "layers.Trace",
     "analyse": "analysis.analyse",
+    "budget": "verbs.budget.budget",
     "build": "registry.build",
     "compare": "verbs.compare.compare",
     "conv": "verbs.convolution.conv",
+    "counts_at": "resolutions.counts_at",
     "explain": "verbs.explain.explain",
     "field": "verbs.field.field",
     "list": "verbs.listing.list_networks",
@@ -47,6 +52,7 @@ _HOME = {
     "receptive_fields": "receptive_field.receptive_fields",
     "reconcile": "reconciliation.reconcile",
     "summary": "verbs.summary.summary",
+    "sweep": "verbs.sweep.sweep",
     "trace": "registry.trace",
     "verify": "verification.verify",
 }

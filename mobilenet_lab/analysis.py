@@ -23,7 +23,7 @@ from mobilenet_lab.formulas import (
     linear_params,
 )
 from mobilenet_lab.layers import Layer, Shape, Trace
-from mobilenet_lab.receptive_field import Field, layer_field
+from mobilenet_lab.receptive_field import MOVING, Field, layer_field
 from mobilenet_lab.sources import LEARNED_VECTORS, Published
 
 Level = Literal["stage", "block", "layer", "role"]
@@ -199,6 +199,9 @@ def known_fields(trace: Trace) -> list[Field | None]:
     fields: list[Field | None] = []
     for layer in trace.layers:
         inputs = [fields[index] for index in layer.inputs]
+        if len(inputs) == 1 and layer.op not in MOVING:
+            fields.append(inputs[0])
+            continue
         seen = [field for field in inputs if field is not None]
         try:
             fields.append(layer_field(layer, seen) if len(seen) == len(inputs) else None)
@@ -270,11 +273,11 @@ def _sum(name: str, rows: Sequence[Row], scattered: bool = False) -> Row:
         _shared(row.role for row in rows),
         None if scattered else first.in_shape,
         None if scattered else last.out_shape,
-        sum(row.params for row in rows),
-        sum(row.macs for row in rows),
-        sum(row.activations for row in rows),
-        sum(row.memory for row in rows),
-        max(row.live for row in rows),
+        sum([row.params for row in rows]),
+        sum([row.macs for row in rows]),
+        sum([row.activations for row in rows]),
+        sum([row.memory for row in rows]),
+        max([row.live for row in rows]),
         None if scattered else last.field,
     )
 

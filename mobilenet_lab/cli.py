@@ -4,7 +4,6 @@ Nothing heavy is imported before a verb needs it; only `verify` and `reconcile -
 Exit codes: 0 fine, 1 a verification failed, 2 wrong use.
 """
 
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ from typer.core import TyperGroup
 
 from mobilenet_lab import __version__
 from mobilenet_lab.errors import LabError
-from mobilenet_lab.output import Format, answer
+from mobilenet_lab.output import Format, answer, progress
 
 
 class Verbs(TyperGroup):
@@ -89,6 +88,24 @@ InChannels = Annotated[int | None, typer.Option(help="Channels of the input.")]
 Further = Annotated[
     list[str] | None,
     typer.Option("--set", help="A further option of the network, as scaling=slim; repeatable."),
+]
+Widths = Annotated[
+    str | None,
+    typer.Option("--width", help="Width multipliers: 0.25:1.5:0.05 (to 1.5), 0.5,1 or one."),
+]
+Resolutions = Annotated[
+    str | None,
+    typer.Option("--resolution", help="Sides or HxW: 96:320:32 (to 320), 192,192x256 or one."),
+]
+ManyClasses = Annotated[
+    str | None, typer.Option("--classes", help="Numbers of classes, written as widths are.")
+]
+ManyInChannels = Annotated[
+    str | None, typer.Option("--in-channels", help="Channels of the input, written so, too.")
+]
+ManyFurther = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A further option, as scaling=slim,torchvision; repeatable."),
 ]
 FormatOption = Annotated[
     Format | None,
@@ -256,6 +273,65 @@ def compare(
 
 
 @app.command()
+def sweep(
+    name: Name,
+    width: Widths = None,
+    resolution: Resolutions = None,
+    classes: ManyClasses = None,
+    in_channels: ManyInChannels = None,
+    further: ManyFurther = None,
+    dtype: Annotated[Dtype, typer.Option(help="Type that memory is counted in.")] = Dtype.float32,
+    format: FormatOption = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """A network at many settings.
+
+    Parameters, MACs, activations and peak live memory at every combination of the values given.
+    """
+    from mobilenet_lab.verbs.sweep import sweep as ask
+
+    options = many(
+        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+    )
+    answer(ask(name, dtype=dtype.value, watch=progress, **options), format, output, force)
+
+
+@app.command()
+def budget(
+    name: Name,
+    macs: Annotated[
+        str | None, typer.Option(help="What MACs may be used: 150M, 0.3G or a plain number.")
+    ] = None,
+    params: Annotated[
+        str | None, typer.Option(help="What parameters may be used: 2M, 500k or a plain number.")
+    ] = None,
+    width: Widths = None,
+    resolution: Resolutions = None,
+    classes: ManyClasses = None,
+    in_channels: ManyInChannels = None,
+    further: ManyFurther = None,
+    top: Annotated[int | None, typer.Option(help="Show so many, the largest.")] = None,
+    format: FormatOption = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """The largest settings inside a budget.
+
+    Those that no other inside it beats in both width and resolution, with published ImageNet
+    accuracy where it is known. Tried are widths of 0.25:2:0.05, where the network has widths, and
+    resolutions of 96:320:32 or those around the network's own, unless others are given.
+    """
+    from mobilenet_lab.verbs.budget import budget as ask
+
+    options = many(
+        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+    )
+    table = ask(name, macs=macs, params=params, top=top, watch=progress, **options)
+    answer(table, format, output, force)
+
+
+@app.command()
 def conv(
     c_in: Annotated[int, typer.Option("--in", help="Input channels.")],
     c_out: Annotated[int, typer.Option("--out", help="Output channels.")],
@@ -373,16 +449,24 @@ def given(further: list[str] | None = None, /, **options: Any) -> dict[str, Any]
 
 def assigned(texts: list[str]) -> dict[str, Any]:
     """The options of `--set name=value`: true and false, whole and decimal numbers, else text."""
-    options: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise LabError(f"--set takes NAME=VALUE, not {text!r}")
-        options[key] = VALUES.get(value.lower(), value)
-        for kind in (float, int):
-            with suppress(ValueError):
-                options[key] = kind(value)
-    return options
+    from mobilenet_lab.verbs.ranges import literal
+
+    return {key: literal(value) for key, value in map(assignment, texts)}
 
 
-VALUES = {"true": True, "false": False}
+def assignment(text: str) -> tuple[str, str]:
+    """The name and the value of `--set`."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise LabError(f"--set takes NAME=VALUE, not {text!r}")
+    return key, value
+
+
+def many(further: list[str] | None = None, /, **options: str | None) -> dict[str, Any]:
+    """The options that were given, as lists where they have several values."""
+    from mobilenet_lab.verbs.ranges import values
+
+    texts = {key: text for key, text in options.items() if text is not None}
+    texts |= dict(map(assignment, further or []))
+    lists = {key: values(f"--{key.replace('_', '-')}", text) for key, text in texts.items()}
+    return {key: found if len(found) > 1 else found[0] for key, found in lists.items()}

@@ -26,7 +26,7 @@ class Term(NamedTuple):
     base: int
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         return self.each * self.base
 
 
@@ -48,7 +48,7 @@ class Convention(NamedTuple):
 
     def count(self, layer: Layer) -> int:
         """What the tool counts for this layer."""
-        return sum(term.count for term in self.terms(layer))
+        return sum(term.total for term in self.terms(layer))
 
     def total(self, layers: Iterable[Layer]) -> int:
         """What the tool counts for all of `layers`."""
@@ -173,9 +173,9 @@ def thop(layer: Layer) -> Terms:
 
     Beside the MACs, 4 per element of batch norm; 1 per input and output element of an adaptive
     average pool, which it computes in floating point and cuts, at times to 1 less; 1 per output
-    element of an average pool; for an upsampling by a factor 1 (nearest) or 11 (bilinear) per output
-    element; for softmax over C values 3 C - 1. Biases, other activations, max pools, sums, products,
-    and an upsampling to a given size (a function here) are 0.
+    element of an average pool; for an upsampling by a factor 1 (nearest) or 11 (bilinear) per
+    output element; for softmax over C values 3 C - 1. Biases, other activations, max pools, sums,
+    products, and an upsampling to a given size (a function here) are 0.
     """
     match layer.op:
         case "batch_norm":

@@ -4,8 +4,8 @@ Each method of `Net` takes features, checks that the operation fits them, record
 returns the feature that comes out. Nothing is computed but shapes.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from operator import index
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -37,39 +37,31 @@ class Net:
 
     # Scopes
 
-    @contextmanager
-    def _inside(self, scope: "_Scope") -> Iterator[None]:
-        outer, self._open = self._open, scope
-        try:
-            yield
-        finally:
-            self._open = outer
-
     def part(self, name: str) -> AbstractContextManager[None]:
         """Layers recorded inside belong to a network within this one, a detector's backbone say.
 
         Its stages and blocks are its own; their names begin with the part's.
         """
-        return self._inside(_Scope(f"{self._open.prefix}{name}.", "", "", ""))
+        return _Opened(self, _Scope(f"{self._open.prefix}{name}.", "", "", ""))
 
     def stage(self, name: str, role: str = "") -> AbstractContextManager[None]:
         """Layers recorded inside belong to stage `name`."""
         prefix, _, _, outer_role = self._open
         path = prefix + name
-        return self._inside(_Scope(f"{path}.", path, path, outer_role or role))
+        return _Opened(self, _Scope(f"{path}.", path, path, outer_role or role))
 
     def block(self, name: str, role: str = "") -> AbstractContextManager[None]:
         """Layers recorded inside belong to one block of the open stage."""
         prefix, stage, _, outer_role = self._open
         path = prefix + name
-        return self._inside(_Scope(f"{path}.", stage or path, path, outer_role or role))
+        return _Opened(self, _Scope(f"{path}.", stage or path, path, outer_role or role))
 
     def scope(self, name: str, role: str = "") -> AbstractContextManager[None]:
         """Layers recorded inside are parts of one leaf module, whose name is their role."""
         prefix, stage, block, outer_role = self._open
         path = prefix + name
         scope = _Scope(f"{path}.", stage or path, block or path, outer_role or role or name)
-        return self._inside(scope)
+        return _Opened(self, scope)
 
     # Input and outputs
 
@@ -490,6 +482,19 @@ class _Scope(NamedTuple):
     stage: str
     block: str
     role: str
+
+
+class _Opened:
+    """A scope that is open while layers are recorded inside it."""
+
+    def __init__(self, net: Net, scope: _Scope) -> None:
+        self._net, self._scope = net, scope
+
+    def __enter__(self) -> None:
+        self._outer, self._net._open = self._net._open, self._scope
+
+    def __exit__(self, *_: object) -> None:
+        self._net._open = self._outer
 
 
 def _whole(value: Any) -> int:

@@ -5,9 +5,12 @@ import errno
 import os
 import shutil
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from time import monotonic
+from typing import TypeVar
 
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.reports.table import Table
@@ -89,6 +92,34 @@ def write_file(path: Path, text: str, force: bool) -> None:
             with suppress(OSError):
                 partial.unlink()
         raise LabError(f"cannot write {path}: {error.strerror}") from None
+
+
+PATIENCE = 1.0
+"""Seconds that pass before a progress bar is shown."""
+Item = TypeVar("Item")
+
+
+def progress(items: Iterable[Item], total: int) -> Iterator[Item]:
+    """Hands on `items`; a bar shows how far, if it takes long and standard error is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield from items
+        return
+    started, done, rest = monotonic(), 0, iter(items)
+    for item in rest:
+        yield item
+        done += 1
+        if monotonic() - started > PATIENCE:
+            break
+    else:
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("counting", total=total, completed=done)
+        for item in rest:
+            yield item
+            bar.advance(task)
 
 
 PLAIN = {"×": "x", "·": "-", "–": "-", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")"}

@@ -32,7 +32,7 @@ class Step(NamedTuple):
     @property
     def difference(self) -> int | None:
         """The tool's own number - ours."""
-        return self.ran - self.term.count if isinstance(self.ran, int) else None
+        return self.ran - self.term.total if isinstance(self.ran, int) else None
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,7 +65,7 @@ COLUMNS = (
     Column("name", "tool: its word, and what it counts", "text", _name),
     Column("each", "each", "count", lambda s: None if s.is_total else s.term.each, "counted for"),
     Column("base", "of", "count", lambda s: None if s.is_total else s.term.base, "so many"),
-    Column("count", "count", "count", lambda s: s.term.count, "each × of; of a tool, the sum"),
+    Column("count", "count", "count", lambda s: s.term.total, "each × of; of a tool, the sum"),
 )
 RAN = Column("ran", "run here", "text", _verdict, "the tool's own number - ours")
 
@@ -104,7 +104,7 @@ def reconcile(network: str | Trace, *, run: bool = False, **options: Any) -> Rec
                     "tool": step.convention.tool,
                     "release": step.convention.release,
                     "calls it": step.convention.calls_it,
-                    "prints": step.term.count,
+                    "prints": step.term.total,
                     **({"run": step.ran} if run else {}),
                 }
                 for step in steps
@@ -126,7 +126,7 @@ def bridge(convention: Convention, trace: Trace) -> tuple[Term, ...]:
 
 def _steps(tool: Convention, trace: Trace, ran: dict[str, int | str]) -> Iterator[Step]:
     terms = bridge(tool, trace)
-    yield Step(tool, Term(TOTAL, 1, sum(term.count for term in terms)), ran.get(tool.name))
+    yield Step(tool, Term(TOTAL, 1, sum(term.total for term in terms)), ran.get(tool.name))
     if tool.release:  # the papers' number is its only term
         yield from (Step(tool, term) for term in terms)
 

@@ -29,7 +29,10 @@ from mobilenet_lab.verbs.listing import list_networks
 from mobilenet_lab.verbs.published import published
 from mobilenet_lab.verbs.summary import summary
 
-VERBS = ("list", "summary", "explain", "field", "compare", "conv", "published", "verify")
+VERBS = (
+    "list", "summary", "explain", "field", "compare", "sweep", "budget", "conv", "published",
+    "verify",
+)  # fmt: skip
 
 
 def fresh(code: str) -> str:
@@ -88,7 +91,7 @@ def test_from_import_gives_the_functions() -> None:
 
 
 def test_the_names_of_the_documentation_are_there() -> None:
-    names = {*VERBS, "trace", "build", "analyse", "receptive_fields"}
+    names = {*VERBS, "trace", "build", "analyse", "counts_at", "receptive_fields"}
     assert names | {"Net", "Trace", "LabError"} <= set(lab.__all__)
     assert {*lab.__all__, "__version__"} <= set(dir(lab))
     assert dir(lab) == sorted(set(dir(lab)))

@@ -17,7 +17,8 @@ from mobilenet_lab.reports.formats import FORMATS
 from mobilenet_lab.verbs.summary import COLUMN_KEYS
 
 VERBS = [
-    "list", "summary", "explain", "field", "compare", "conv", "published", "reconcile", "verify",
+    "list", "summary", "explain", "field", "compare", "sweep", "budget", "conv", "published",
+    "reconcile", "verify",
 ]  # fmt: skip
 EXAMPLES = {
     "list": ["list"],
@@ -28,6 +29,8 @@ EXAMPLES = {
     "compare": ["compare", "mobilenet_v1", "mobilenet_v2"],
     "conv": ["conv", "--in", "64", "--out", "128", "--kernel", "3", "--size", "56x56"],
     "published": ["published", "mobilenet_v1"],
+    "sweep": ["sweep", "mobilenet_v2", "--width", "0.5,1", "--resolution", "96:160:32"],
+    "budget": ["budget", "mobilenet_v1", "--macs", "150M"],
 }
 
 

@@ -82,7 +82,7 @@ def test_thop_cuts_what_floating_point_leaves_just_below_an_integer(
     trace = net.trace(net.adaptive_avg_pool(net.input(channels, size), 7))
     assert CONVENTIONS["thop"].total(trace.layers) == printed
     exact = channels * (size[0] * size[1] + 49)
-    cut = {term.name: term.count for term in bridge(CONVENTIONS["thop"], trace)}
+    cut = {term.name: term.total for term in bridge(CONVENTIONS["thop"], trace)}
     assert cut.get("cut off in floating point", 0) == printed - exact
 
 
@@ -126,7 +126,7 @@ def test_a_bridge_starts_with_the_macs_and_adds_up(name: str) -> None:
     for each in CONVENTIONS.values():
         terms = bridge(each, trace)
         assert (terms[0].each, terms[0].base) == (each.per_mac, macs)
-        assert sum(term.count for term in terms) == each.total(trace.layers)
+        assert sum(term.total for term in terms) == each.total(trace.layers)
         assert len({(term.name, term.each) for term in terms}) == len(terms)
         assert all(term.base for term in terms)
 
@@ -155,8 +155,8 @@ def test_reconcile_is_the_same_in_python_and_on_the_command_line() -> None:
         assert ran.stdout == table.to(form)
     trace = registry.trace("mobilenet_v2", width=0.5, resolution=(192, 160))
     for name, step in table.totals.items():
-        assert step.term.count == CONVENTIONS[name].total(trace.layers)
-        assert table.facts["tools"][name]["prints"] == step.term.count
+        assert step.term.total == CONVENTIONS[name].total(trace.layers)
+        assert table.facts["tools"][name]["prints"] == step.term.total
     assert table.differing == ()
 
 
@@ -169,7 +169,7 @@ def test_reconcile_fits_a_screen() -> None:
 def test_a_trace_of_one_s_own_reconciles_too() -> None:
     net = Net()
     trace = net.trace(net.conv(net.input(3, 8), 4))
-    assert reconcile(trace).totals["fvcore"].term.count == 27 * 4 * 64 + 2 * 4 * 64
+    assert reconcile(trace).totals["fvcore"].term.total == 27 * 4 * 64 + 2 * 4 * 64
 
 
 # summary --convention

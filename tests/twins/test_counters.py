@@ -163,15 +163,15 @@ def test_reconcile_runs_the_tools() -> None:
     assert table.differing == ()
     for name in TOOLS:
         step = table.totals[name]
-        assert step.ran == step.term.count
-        assert table.facts["tools"][name]["run"] == step.term.count
+        assert step.ran == step.term.total
+        assert table.facts["tools"][name]["run"] == step.term.total
     assert str(table).count("equal") == len(TOOLS)
 
 
 def test_reconcile_runs_a_trace_of_one_s_own() -> None:
     table = lab.reconcile(small()[0], run=True)
     assert table.differing == ()
-    assert all(table.totals[name].ran == table.totals[name].term.count for name in TOOLS)
+    assert all(table.totals[name].ran == table.totals[name].term.total for name in TOOLS)
 
 
 def test_a_difference_is_shown_exactly_and_the_exit_code_is_1(
