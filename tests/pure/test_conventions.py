@@ -140,7 +140,7 @@ def test_the_bridge_of_mobilenet_v2_in_named_terms() -> None:
     }
     (_, norm, bias) = bridge(CONVENTIONS["torchinfo"], V2)
     assert (norm.name, norm.each, norm.base) == ("batch norm, per channel", 2, 17_056)
-    assert (bias.name, bias.count) == ("bias adds", 1_000)
+    assert (bias.name, bias.total) == ("bias adds", 1_000)
 
 
 V2 = registry.trace("mobilenet_v2")
