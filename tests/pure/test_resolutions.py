@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -218,6 +217,19 @@ def test_heights_and_widths_broadcast() -> None:
     assert same(found, [counts_at("mobilenet_v2", *pair) for pair in pairs])
 
 
+class Column:
+    """Whole numbers with labels, as pandas' Series has them."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array([96, 200], dtype)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, label: int) -> int:
+        return {5: 96, 3: 200}[label]
+
+
 @pytest.mark.parametrize(
     "sides",
     [
@@ -227,7 +239,7 @@ def test_heights_and_widths_broadcast() -> None:
         np.array([96, 200], "uint8"),
         np.array([96, 200], "int16"),
         np.array([96, 200], "uint64"),
-        pandas.Series([96, 200], index=[5, 3]),
+        Column(),
     ],
     ids=lambda sides: f"{type(sides).__name__} {getattr(sides, 'dtype', '')}",
 )
