@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from mobilenet_lab import registry
-from mobilenet_lab.analysis import analyse
+from mobilenet_lab.analysis import analyse, known_fields
+from mobilenet_lab.layers import Trace
 
 # (parameters, MACs) at the default settings, counted by fvcore on the twins
 TOTALS = {
@@ -64,6 +65,7 @@ def test_totals(name: str) -> None:
     assert (total.params, total.macs) == TOTALS[name]
 
 
+JOIN = ("add", "act")
 LARGE, SMALL = "mobilenet_v3_large", "mobilenet_v3_small"
 
 
@@ -121,3 +123,46 @@ def test_what_costs_nothing(
 
 
 ALL_ACTS = ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu")
+
+
+@pytest.mark.parametrize(
+    ("name", "roles", "sums"),
+    [
+        (
+            "mobilenet_v2",
+            {"stem", "expand", "depthwise", "project", "add", "head", "classifier"},
+            10,
+        ),
+        (LARGE, {"stem", "expand", "depthwise", "se", "project", "add", "head", "classifier"}, 10),
+        (SMALL, {"stem", "expand", "depthwise", "se", "project", "add", "head", "classifier"}, 6),
+        ("resnet18", {"stem", "pool", "first", "second", "downsample", *JOIN, "classifier"}, 8),
+        (
+            "resnet50",
+            {"stem", "pool", "reduce", "bottleneck", "restore", "downsample", *JOIN, "classifier"},
+            16,
+        ),
+    ],
+)
+def test_parts_by_their_papers_words_and_residuals(name: str, roles: set[str], sums: int) -> None:
+    trace = registry.trace(name)
+    assert {row.name for row in analyse(trace).by("role")} == roles
+    added = [layer for layer in trace.layers if layer.op == "add"]
+    assert len(added) == sums
+    assert all(len(set(layer.inputs)) == 2 for layer in added)
+
+
+@pytest.mark.parametrize(("name", "size"), [(LARGE, 659), (SMALL, 703)])
+def test_what_a_dilated_v3_sees(name: str, size: int) -> None:
+    """As measured on torchvision's networks with their gates left out."""
+    trace = registry.trace(name, dilated=True)
+    fields = dict(zip([layer.name for layer in trace.layers], known_fields(trace), strict=True))
+    assert fields["head.conv"] is not None
+    assert fields["head.conv"].size == (size, size)
+    shapes = {layer.out_shape[1:] for layer in trace.layers if layer.stage == trace_tail(trace)}
+    assert (14, 14) in shapes
+    assert (7, 7) not in shapes
+
+
+def trace_tail(trace: Trace) -> str:
+    """The last of the stages."""
+    return [layer.stage for layer in trace.layers if layer.stage.startswith("stage")][-1]
