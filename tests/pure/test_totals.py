@@ -166,3 +166,84 @@ def test_what_a_dilated_v3_sees(name: str, size: int) -> None:
 def trace_tail(trace: Trace) -> str:
     """The last of the stages."""
     return [layer.stage for layer in trace.layers if layer.stage.startswith("stage")][-1]
+
+
+# Side of the receptive field of the last convolution that has one, at the default settings:
+# V1, VGG-16 and AlexNet as TF-slim's endpoints, ResNet and V3 as measured on torchvision's
+FIELDS = {
+    "mobilenet_v1": 315,
+    "mobilenet_v1_full_conv": 315,
+    "mobilenet_v2": 491,
+    "mobilenet_v3_large": 595,
+    "mobilenet_v3_small": 639,
+    "mobilenet_v3_large_minimal": 395,
+    "mobilenet_v3_small_minimal": 335,
+    "mixnet_s": 1339,
+    "mixnet_m": 1899,
+    "mixnet_l": 1899,
+    "mnasnet_a1": 659,
+    "mnasnet_b1": 843,
+    "efficientnet_lite0": 851,
+    "mobilenet_v4_conv_small": 943,
+    "mobilenet_v4_conv_medium": 1871,
+    "resnet18": 435,
+    "resnet50": 427,
+    "resnet50_v1": 483,
+    "googlenet": 651,
+    "googlenet_torchvision": 379,
+    "shufflenet_v2": 527,
+    "ghostnet": 1171,
+    "replknet_31b": 9011,
+    "lenet5": 32,
+    "alexnet": 163,
+    "alexnet_one_tower": 163,
+    "vgg16": 196,
+    "lraspp_mobilenet_v3_large": 675,
+    "lraspp_mobilenet_v3_small": 719,
+    "ssdlite300_mobilenet_v2": 1451,
+    "ssdlite320_mobilenet_v3_large": 2579,
+    "ssdlite320_mobilenet_v3_small": 2623,
+    "yolov4_mobilenet_v1": 1243,
+    "yolov4_mobilenet_v2": 1419,
+    "yolov4_mobilenet_v3": 1523,
+    "yolov4_mobilenet_v1_dense": 1243,
+    "yolov4_mobilenet_v2_dense": 1419,
+    "yolov4_mobilenet_v3_dense": 1523,
+    "yolov5n": 842,
+    "yolov5n_mobilenet_v3_large": 1171,
+    "yolov5n_mobilenet_v3_stock": 1171,
+}
+
+
+@pytest.mark.parametrize("name", registry.NETWORKS)
+def test_what_the_last_convolution_sees(name: str) -> None:
+    trace = registry.trace(name)
+    sizes = [
+        field.size
+        for layer, field in zip(trace.layers, known_fields(trace), strict=True)
+        if layer.op == "conv2d" and field is not None and field.size is not None
+    ]
+    assert sizes[-1] == (FIELDS[name], FIELDS[name])
+
+
+@pytest.mark.parametrize("name", registry.NETWORKS)
+def test_an_architecture_called_without_arguments_is_the_registered_network(name: str) -> None:
+    _, options, _, defaults = registry.NETWORKS[name]
+    made = registry.architecture(name).trace(**defaults, **options)
+    trace = registry.trace(name)
+    assert (made.layers, made.outputs, made.taps) == (trace.layers, trace.outputs, trace.taps)
+
+
+@pytest.mark.parametrize(
+    ("name", "taps"),
+    [
+        ("mobilenet_v2", {"C1": 112, "C2": 56, "C3": 28, "C4": 14, "C5": 7}),
+        (LARGE, {"C1": 112, "C2": 56, "C3": 28, "C4": 14, "C5": 7}),
+        (SMALL, {"C2": 56, "C3": 28, "C4": 14, "C5": 7}),
+        ("resnet50", {"C1": 112, "C2": 56, "C3": 28, "C4": 14, "C5": 7}),
+    ],
+)
+def test_landmarks(name: str, taps: dict[str, int]) -> None:
+    """The last map of each side."""
+    trace = registry.trace(name)
+    assert {tap: trace.layers[index].out_shape[1] for tap, index in trace.taps.items()} == taps
