@@ -1,5 +1,6 @@
 """The tape: names, shapes, scopes, and what it refuses."""
 
+import numpy as np
 import pytest
 
 from mobilenet_lab.errors import LabError, ShapeError, UnknownNameError, VanishedError
@@ -375,3 +376,22 @@ def test_a_dropout_rate_is_a_share(rate: float) -> None:
     net, x = image()
     with pytest.raises(ShapeError, match=f"here: a dropout rate is from 0 to 1, not {rate}"):
         net.dropout(x, rate, name="here")
+
+
+def test_the_leaf_hands_everything_on() -> None:
+    net, x = image()
+    how = {"padding": (3, 1), "dilation": 2, "groups": 2, "act": None, "eps": 1e-3}
+    y = net.conv(x, 6, (5, 3), 2, name="n", role="r", **how)
+    conv, norm = net.trace(y).layers[-2:]
+    assert (conv.name, conv.role, conv.kernel, conv.stride) == ("n.conv", "r", (5, 3), (2, 2))
+    assert (conv.padding, conv.dilation, conv.groups) == (((3, 3), (1, 1)), (2, 2), 2)
+    assert (norm.name, norm.role, norm.eps) == ("n.norm", "r", 1e-3)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    net, x = image()
+    y = net.conv2d(x, np.int64(6), np.uint8(3), (np.int32(2), 1), groups=np.int16(2))
+    layer = last(net)
+    assert y.shape == (6, 4, 8)
+    for number in (*y.shape, *layer.kernel, *layer.stride, layer.groups):
+        assert type(number) is int

@@ -331,3 +331,20 @@ def test_a_pattern_that_hardly_repeats_has_no_one_field() -> None:
     assert field_of(net, net.upsample(x, size=(194, 194), name="twice")).size == (3, 3)
     with pytest.raises(MisalignedError, match="huge: what units see repeats only after 99991"):
         field_of(net, net.upsample(x, size=(99_991, 99_991), name="huge"))
+
+
+def test_a_flattened_unit_sees_what_it_saw() -> None:
+    """LeNet-5's vector is C5's one position; a map of several positions is seen as a whole."""
+    trace = registry.trace("lenet5")
+    fields = dict(zip([layer.name for layer in trace.layers], receptive_fields(trace), strict=True))
+    assert fields["f6.flatten"] == fields["f6.linear"] == fields["c5.conv"]
+    assert fields["c5.conv"].vertical == Axis((0,), (31,), 4)
+    net = Net()
+    x = net.conv2d(net.input(1, (5, 3)), 1, (5, 3), padding=0, name="whole")
+    vector = net.flatten(x)
+    again = net.flatten(vector, name="again")
+    assert field_of(net, again) == field_of(net, vector) == field_of(net, x)
+    rows = Net()
+    y = rows.conv2d(rows.input(1, (5, 3)), 1, (1, 3), padding=0)
+    assert field_of(rows, rows.flatten(y)).vertical is None
+    assert field_of(rows, rows.flatten(y, name="again")).horizontal == Axis((0,), (2,), 1)
