@@ -1,37 +1,43 @@
 """A trace -> rows with every number, and their sums by block, stage and role.
 
-Counting convention: MACs are the multiply-accumulates of convolutions and linear layers, without
-bias, batch norm, activations, pooling or additions (`conventions.paper`). FLOPs are twice that.
-All counts are exact integers, per image.
+Counting convention: MACs are the multiply-accumulates of convolutions, linear layers and matrix
+products, without bias, norms, activations, pooling or additions (`conventions.paper`). FLOPs are
+twice that. All counts are exact integers, per image. Where an operation is unknown to the lab, the
+sums that it belongs to are "at least" so many.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from mobilenet_lab.errors import LabError, MisalignedError, UnknownNameError
 from mobilenet_lab.formulas import (
     Number,
-    batch_norm_params,
+    attention_macs,
     bytes_moved,
-    conv2d_macs,
-    conv2d_params,
+    conv_macs,
+    conv_params,
     elements,
+    embedding_params,
     linear_macs,
     linear_params,
+    matmul_macs,
+    norm_params,
 )
-from mobilenet_lab.layers import Layer, Shape, Trace
-from mobilenet_lab.receptive_field import MOVING, Field, layer_field
+from mobilenet_lab.layers import CONVS, NORMS, TRANSPOSED, Layer, Shape, Trace
+from mobilenet_lab.receptive_field import MOVING, Field, constants, layer_field
 from mobilenet_lab.sources import LEARNED_VECTORS, Published
 
 Level = Literal["stage", "block", "layer", "role"]
 LEVELS: tuple[Level, ...] = ("stage", "block", "layer", "role")
 DTYPES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 """Bytes per element."""
-VIEWS = ("flatten", "dropout", "split")
+VIEWS = ("flatten", "dropout", "split", "reshape", "permute", "slice", "expand")
 """Operations that hand on what is there: they write nothing and need no memory of their own."""
+CONSTANT = ("parameter", "constant")
+"""What does not depend on the input, and is no activation."""
 
 Wrap = Callable[[str, int], Number]
 """Turns (symbol, value) into what a formula computes with: the value, or an Expression."""
@@ -42,42 +48,103 @@ def _value(symbol: str, value: int) -> int:
 
 
 def params(layer: Layer, number: Wrap = _value) -> Number:
-    """Learned parameters of one layer."""
-    if layer.op == "conv2d":
-        return conv2d_params(*_kernel_and_channels(layer, number), bias=layer.bias)
-    if layer.op == "linear":
+    """Learned parameters of one layer; none where its weights are counted at another."""
+    return weights(layer, number) if layer.own else 0
+
+
+def weights(layer: Layer, number: Wrap = _value) -> Number:
+    """Weights that one layer works with, wherever they are counted."""
+    op = layer.op
+    if op in CONVS or op in TRANSPOSED:
+        _, kernel, c_in, c_out, groups, _ = _convolution(layer, number)
+        return conv_params(kernel, c_in, c_out, groups, layer.bias)
+    if op == "linear":
         return linear_params(*_features(layer, number), bias=layer.bias)
-    if layer.op == "batch_norm":
-        return batch_norm_params(number("C", layer.in_shapes[0][0]))
+    if op in NORMS:
+        shape = layer.in_shapes[0]
+        values = [shape[axis] for axis in layer.axes] or [shape[channel_axis(layer)]]
+        return norm_params(elements([number("C", value) for value in values]), layer.vectors)
+    if op == "embedding":
+        return embedding_params(
+            number("entries", layer.entries), number("F_out", layer.out_shape[-1])
+        )
+    if op == "parameter":
+        return elements([number(f"n{axis}", size) for axis, size in enumerate(layer.out_shape)])
     return 0
 
 
 def macs(layer: Layer, number: Wrap = _value) -> Number:
-    """Multiply-accumulates of one layer: of a convolution or a linear layer, else none."""
-    if layer.op == "conv2d":
-        kernel, c_in, c_out, groups = _kernel_and_channels(layer, number)
-        height, width = layer.out_shape[1:]
-        return conv2d_macs(
-            kernel, c_in, c_out, number("H_out", height), number("W_out", width), groups
+    """Multiply-accumulates of a convolution, a linear layer or a matrix product, else none."""
+    op = layer.op
+    if op in CONVS or op in TRANSPOSED:
+        images, kernel, c_in, c_out, groups, positions = _convolution(layer, number)
+        once = conv_macs(kernel, c_in, c_out, positions, groups)
+        return once if images == 1 else once * number("images", images)
+    if op == "linear":
+        rows = elements(layer.in_shapes[0][:-1])
+        f_in, f_out = _features(layer, number)
+        return (
+            linear_macs(f_in, f_out)
+            if rows == 1
+            else linear_macs(f_in, f_out, number("rows", rows))
         )
-    if layer.op == "linear":
-        return linear_macs(*_features(layer, number))
+    if op == "matmul":
+        *many, rows, columns = layer.out_shape
+        return matmul_macs(
+            number("rows", rows),
+            number("inner", layer.in_shapes[0][-1]),
+            number("columns", columns),
+            number("matrices", elements(many)),
+        )
+    if op == "attention":
+        query, key, value = layer.in_shapes[:3]
+        return attention_macs(
+            number("heads", elements(layer.out_shape[:-2])),
+            number("queries", query[-2]),
+            number("keys", key[-2]),
+            number("d_key", key[-1]),
+            number("d_value", value[-1]),
+        )
     return 0
 
 
-def _kernel_and_channels(layer: Layer, number: Wrap) -> tuple[Number, Number, Number, Number]:
-    assert layer.kernel is not None
-    k_h, k_w = layer.kernel
+def channel_axis(layer: Layer) -> int:
+    """Which axis of a layer's input holds its channels."""
+    shape = layer.in_shapes[0]
+    if layer.kernel is not None:
+        return len(shape) - len(layer.kernel) - 1
+    # behind it are at most three axes of space, before it windows of one image
+    return 0 if len(shape) < 5 else len(shape) - 4
+
+
+def _convolution(layer: Layer, number: Wrap) -> tuple[Any, ...]:
+    """How many images, kernel, C_in, C_out, groups, and the positions at which it works."""
+    kernel = layer.kernel
+    assert kernel is not None
+    dimensions = len(kernel)
+    transposed = layer.op in TRANSPOSED
+    shape = layer.in_shapes[0] if transposed else layer.out_shape
+    side = "in" if transposed else "out"
+    letters = SIDES[dimensions]
     return (
-        (number("k_h", k_h), number("k_w", k_w)),
-        number("C_in", layer.in_shapes[0][0]),
-        number("C_out", layer.out_shape[0]),
+        elements(shape[: -dimensions - 1]),
+        [number(f"k_{letter.lower()}", size) for letter, size in zip(letters, kernel, strict=True)],
+        number("C_in", layer.in_shapes[0][-dimensions - 1]),
+        number("C_out", layer.out_shape[-dimensions - 1]),
         number("g", layer.groups),
+        [
+            number(f"{letter}_{side}", size)
+            for letter, size in zip(letters, shape[-dimensions:], strict=True)
+        ],
     )
 
 
+SIDES = {1: "L", 2: "HW", 3: "DHW"}
+"""The letters of the axes along which windows of so many dimensions move."""
+
+
 def _features(layer: Layer, number: Wrap) -> tuple[Number, Number]:
-    return number("F_in", layer.in_shapes[0][0]), number("F_out", layer.out_shape[0])
+    return number("F_in", layer.in_shapes[0][-1]), number("F_out", layer.out_shape[-1])
 
 
 class Row(NamedTuple):
@@ -95,6 +162,7 @@ class Row(NamedTuple):
     """Of a group, what its last layer writes; None where that means nothing (a role)."""
     params: int
     macs: int
+    """Those that are known: at least so many if `unknown` is not 0."""
     activations: int
     """Elements written."""
     memory: int
@@ -103,6 +171,8 @@ class Row(NamedTuple):
     """Bytes of activations that must be kept while it runs, its own and those still needed."""
     field: Field | None
     """What one unit of the output sees; None if no one field is true."""
+    unknown: int = 0
+    """How many of its operations are such that nobody here knows their cost."""
 
     @property
     def flops(self) -> int:
@@ -111,8 +181,12 @@ class Row(NamedTuple):
 
     @property
     def intensity(self) -> float | None:
-        """FLOPs (2 x MACs) per byte moved; None where nothing moves."""
-        return self.flops / self.memory if self.memory else None
+        """FLOPs (2 x MACs) per byte moved; None where nothing moves, or operations are unknown."""
+        return self.flops / self.memory if self.memory and not self.unknown else None
+
+    def known(self, count: int) -> int | None:
+        """`count` (its MACs, say) unless all that is known of it is nothing."""
+        return count if count or not self.unknown else None
 
 
 @dataclass(frozen=True)
@@ -157,10 +231,13 @@ def analyse(trace: Trace, dtype: str = "float32") -> Analysis:
     for layer, size, field, held in zip(trace.layers, sizes, fields, live, strict=True):
         if layer.op == "input":
             continue
-        weights = params(layer)
-        view = layer.op in VIEWS
-        written = 0 if view else size
-        read = 0 if view else sum([sizes[source] for source in layer.inputs])
+        learned = params(layer)
+        used = learned if layer.own else weights(layer)
+        idle = layer.op in VIEWS or layer.op in CONSTANT
+        written = 0 if idle else size
+        read = 0 if idle else sum([sizes[source] for source in layer.inputs])
+        if layer.op == "embedding":  # of its table, the rows that are looked up
+            used = size
         rows.append(
             Row(
                 layer.name,
@@ -168,14 +245,15 @@ def analyse(trace: Trace, dtype: str = "float32") -> Analysis:
                 layer.stage,
                 layer.block,
                 layer.role,
-                layer.in_shapes[0],
+                layer.in_shapes[0] if layer.in_shapes else None,
                 layer.out_shape,
-                weights,
+                learned,
                 macs(layer),
                 written,
-                bytes_moved(read, weights, written, width),
+                bytes_moved(read, 0 if idle else used, written, width),
                 held * width,
                 field,
+                int(layer.op == "unknown"),
             )
         )
     return Analysis(trace, tuple(rows), dtype)
@@ -195,10 +273,11 @@ def as_published(analysis: Analysis, row: Published) -> int:
 
 
 def known_fields(trace: Trace) -> list[Field | None]:
-    """The receptive field of every layer; None from where branches are misaligned."""
+    """The receptive field of every layer; None from where no one field is true."""
     fields: list[Field | None] = []
+    constant = constants(trace)
     for layer in trace.layers:
-        inputs = [fields[index] for index in layer.inputs]
+        inputs = [fields[index] for index in layer.inputs if not constant[index]]
         if len(inputs) == 1 and layer.op not in MOVING:
             fields.append(inputs[0])
             continue
@@ -230,9 +309,9 @@ def live_elements(trace: Trace) -> list[int]:
 
 
 def lifetimes(trace: Trace) -> list[int | None]:
-    """The last layer to run while each layer's feature is kept, as an index; None for a view.
+    """The last layer to run while each layer's feature is kept, as an index.
 
-    That of an output is past the last layer.
+    That of an output is past the last layer. None for a view, and for what is there anyway.
     """
     layers = trace.layers
     owner: list[int] = []
@@ -245,6 +324,9 @@ def lifetimes(trace: Trace) -> list[int | None]:
             last[owner[source]] = index
     for index in trace.outputs:
         last[owner[index]] = len(layers)
+    for index, layer in enumerate(layers):
+        if layer.op in CONSTANT:
+            last[index] = None
     return last
 
 
@@ -279,6 +361,7 @@ def _sum(name: str, rows: Sequence[Row], scattered: bool = False) -> Row:
         sum([row.memory for row in rows]),
         max([row.live for row in rows]),
         None if scattered else last.field,
+        sum([row.unknown for row in rows]),
     )
 
 

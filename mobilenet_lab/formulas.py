@@ -60,6 +60,56 @@ def field_jump(jump: Number, stride: Number) -> Number:
     return jump * stride
 
 
+def transposed_size(
+    size: Number,
+    kernel: Number,
+    stride: Number = 1,
+    padding: Number | tuple[Number, Number] = 0,
+    dilation: Number = 1,
+) -> Number:
+    """(n - 1) stride + dilation (k - 1) + 1 - p_before - p_after: a transposed convolution's.
+
+    What PyTorch calls the output padding is a smaller `p_after`, below 0 at times.
+    """
+    before, after = padding if isinstance(padding, tuple) else (padding, padding)
+    return (size - 1) * stride + dilation * (kernel - 1) + 1 - before - after
+
+
+def conv_params(
+    kernel: Sequence[Number],
+    c_in: Number,
+    c_out: Number,
+    groups: Number = 1,
+    bias: bool = False,
+) -> Number:
+    """k_1 ... k_n (C_in / g) C_out weights, and C_out more with a bias, of any dimension.
+
+    A transposed convolution has as many.
+
+    Raises:
+        LabError: the groups do not divide both channel counts.
+    """
+    weights = elements(kernel) * _per_group(c_in, c_out, groups) * c_out
+    return weights + c_out if bias else weights
+
+
+def conv_macs(
+    kernel: Sequence[Number],
+    c_in: Number,
+    c_out: Number,
+    positions: Sequence[Number],
+    groups: Number = 1,
+) -> Number:
+    """k_1 ... k_n (C_in / g) C_out x positions: each weight works once per position.
+
+    The positions are those of the output; of a transposed convolution, those of the input.
+
+    Raises:
+        LabError: the groups do not divide both channel counts.
+    """
+    return elements(kernel) * _per_group(c_in, c_out, groups) * c_out * elements(positions)
+
+
 def conv2d_params(
     kernel: Number, c_in: Number, c_out: Number, groups: Number = 1, bias: bool = False
 ) -> Number:
@@ -68,9 +118,7 @@ def conv2d_params(
     Raises:
         LabError: the groups do not divide both channel counts.
     """
-    k_h, k_w = _pair(kernel)
-    weights = k_h * k_w * _per_group(c_in, c_out, groups) * c_out
-    return weights + c_out if bias else weights
+    return conv_params(_pair(kernel), c_in, c_out, groups, bias)
 
 
 def conv2d_macs(
@@ -81,8 +129,7 @@ def conv2d_macs(
     Raises:
         LabError: the groups do not divide both channel counts.
     """
-    k_h, k_w = _pair(kernel)
-    return k_h * k_w * _per_group(c_in, c_out, groups) * c_out * h_out * w_out
+    return conv_macs(_pair(kernel), c_in, c_out, (h_out, w_out), groups)
 
 
 def separable_params(kernel: Number, c_in: Number, c_out: Number, bias: bool = False) -> Number:
@@ -115,19 +162,48 @@ def linear_params(f_in: Number, f_out: Number, bias: bool = True) -> Number:
     return f_in * f_out + f_out if bias else f_in * f_out
 
 
-def linear_macs(f_in: Number, f_out: Number) -> Number:
-    """f_in f_out: each weight works once."""
-    return f_in * f_out
+def linear_macs(f_in: Number, f_out: Number, rows: Number = 1) -> Number:
+    """f_in f_out x rows: each weight works once for each vector (row, token)."""
+    macs = f_in * f_out
+    return macs if isinstance(rows, int) and rows == 1 else macs * rows
+
+
+def matmul_macs(rows: Number, inner: Number, columns: Number, matrices: Number = 1) -> Number:
+    """matrices x rows x inner x columns: (rows x inner) times (inner x columns), so many times."""
+    return matrices * rows * inner * columns
+
+
+def attention_macs(
+    heads: Number, queries: Number, keys: Number, d_key: Number, d_value: Number
+) -> Number:
+    """heads x queries x keys x (d_key + d_value): Q K^T, and its softmax times V.
+
+    The projections are linear layers of their own. Source: arXiv 1706.03762, section 3.2.1.
+    """
+    return heads * queries * keys * (d_key + d_value)
+
+
+def embedding_params(entries: Number, features: Number) -> Number:
+    """entries x features: a table. Looking a row up is no multiply-accumulate."""
+    return entries * features
 
 
 def batch_norm_params(channels: Number) -> Number:
     """2 C: a scale and a shift. The running mean and variance are buffers, not parameters."""
-    return 2 * channels
+    return norm_params(channels, 2)
+
+
+def norm_params(values: Number, vectors: Number) -> Number:
+    """vectors x values: a scale and a shift (2), a scale (1) or nothing for each value.
+
+    The values are the channels, or those that a layer norm normalises together.
+    """
+    return vectors * values
 
 
 def elements(shape: Sequence[Number]) -> Number:
-    """C H W: the values of a map (or of a vector)."""
-    return prod(shape[1:], start=shape[0])
+    """C H W: the values of a map (or of a vector, or of any shape; of none, 1)."""
+    return prod(shape[1:], start=shape[0]) if shape else 1
 
 
 def bytes_moved(read: Number, params: Number, written: Number, bytes_per_element: Number) -> Number:

@@ -3,7 +3,9 @@
 A `Trace` is recorded by `net.Net`, in the order in which the network runs. Parameters, MACs,
 receptive fields, tables and pictures are readings of it.
 
-Shapes are per image: (channels, height, width) for a map, (features,) after flatten.
+Shapes are per image: (channels, height, width) for a map, (features,) after flatten. Networks of
+other kinds have (channels, length), (channels, depth, height, width) or (tokens, features); what a
+network does to many windows of one image has their number in front.
 """
 
 from collections.abc import Mapping
@@ -14,6 +16,8 @@ from mobilenet_lab.errors import UnknownNameError
 
 Shape: TypeAlias = tuple[int, ...]
 Pair: TypeAlias = tuple[int, int]
+Sizes: TypeAlias = tuple[int, ...]
+"""One number for each axis along which a window moves: (vertical, horizontal) on a map."""
 
 Op: TypeAlias = str
 ACTIVATIONS = (
@@ -26,12 +30,24 @@ ACTIVATIONS = (
     "gelu",
     "tanh",
     "softmax",
+    "leaky_relu",
+    "elu",
+    "mish",
 )
+CONVS = ("conv1d", "conv2d", "conv3d")
+TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm")
+LAYOUTS = ("reshape", "permute", "slice", "expand", "pad", "roll", "gather")
+"""Operations that put values elsewhere and compute nothing."""
 OPS = (
     "input",
-    "conv2d",
+    *CONVS,
+    *TRANSPOSED,
     "linear",
-    "batch_norm",
+    "matmul",
+    "attention",
+    "embedding",
+    *NORMS,
     "local_response_norm",
     *ACTIVATIONS,
     "max_pool",
@@ -46,7 +62,14 @@ OPS = (
     "upsample",
     "flatten",
     "dropout",
+    *LAYOUTS,
+    "parameter",
+    "constant",
+    "elementwise",
+    "reduce",
+    "unknown",
 )
+"""`elementwise` and `reduce` say in `mode` what they do, `unknown` which operation it is."""
 
 
 class Layer(NamedTuple):
@@ -65,21 +88,22 @@ class Layer(NamedTuple):
     stage: str
     block: str
     role: str
-    kernel: Pair | None = None
-    stride: Pair = (1, 1)
-    padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
-    """((top, bottom), (left, right))"""
-    dilation: Pair = (1, 1)
+    kernel: Sizes | None = None
+    stride: Sizes = (1, 1)
+    padding: tuple[Pair, ...] = ((0, 0), (0, 0))
+    """((top, bottom), (left, right)); of `pad`, for each axis of the shape."""
+    dilation: Sizes = (1, 1)
     groups: int = 1
     bias: bool = False
     ceil_mode: bool = False
     include_pad: bool = True
     """Average pooling divides by the whole window even where it covers padding."""
     start: int = 0
-    """The first channel that this part of a split hands on."""
+    """The first channel (of `slice`: place) that this part hands on."""
     mode: str = ""
-    """How an upsampling fills in: nearest or bilinear (pixel centres, corners not aligned)."""
-    scale: Pair | None = None
+    """How an upsampling fills in: nearest or bilinear (pixel centres, corners not aligned); what an
+    `elementwise`, `reduce` or `unknown` operation does."""
+    scale: Sizes | None = None
     """The whole factors of an upsampling by a scale; None of one to a given size."""
     eps: float = 0.0
     """What batch normalisation adds to the variance."""
@@ -89,6 +113,15 @@ class Layer(NamedTuple):
     """Local response normalisation: channels looked at, alpha, beta, k."""
     same: bool = False
     """The padding follows from the input's size ("same"): on another it may be another."""
+    axes: Sizes = ()
+    """Axes of the shape that it works along: the new order of `permute`, the one of `slice` or a
+    softmax that is not over the channels, those that `reduce` and `layer_norm` take together."""
+    vectors: int = 2
+    """What a norm learns for each channel: 2, a scale and a shift; 1, a scale; or 0."""
+    entries: int = 0
+    """Rows of the table of an embedding."""
+    own: bool = True
+    """Its weights are counted here: not where they are those of an earlier layer, nor computed."""
 
 
 class Feature(NamedTuple):
@@ -121,10 +154,22 @@ class Trace:
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The arguments that the network was traced with: width, resolution, classes ..."""
+    unused: Mapping[str, int] = field(default_factory=dict)
+    """Parameters of a module that its forward pass does not use: path -> elements."""
 
     @property
     def input_shape(self) -> Shape:
         return self.layers[0].out_shape
+
+    @property
+    def input_shapes(self) -> tuple[Shape, ...]:
+        """Of a network with several inputs, all of them."""
+        return tuple(layer.out_shape for layer in self.layers if layer.op == "input")
+
+    @property
+    def unknown(self) -> tuple[Layer, ...]:
+        """Layers whose cost nobody here knows, so that every total is "at least"."""
+        return tuple(layer for layer in self.layers if layer.op == "unknown")
 
     def layer(self, name: str) -> Layer:
         """The layer called `name`.

@@ -5,99 +5,22 @@ returns the feature that comes out. Nothing is computed but shapes.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from operator import index
-from typing import Any, Literal, NamedTuple, TypeAlias
+from math import prod
+from operator import mul
+from typing import Any
 
-from mobilenet_lab.errors import LabError, ShapeError, UnknownNameError, VanishedError, quoted
-from mobilenet_lab.formulas import output_size, same_padding
-from mobilenet_lab.layers import ACTIVATIONS, Feature, Layer, Op, Pair, Shape, Trace
+from mobilenet_lab.errors import ShapeError, UnknownNameError
+from mobilenet_lab.formulas import transposed_size
+from mobilenet_lab.layers import ACTIVATIONS, CONVS, TRANSPOSED, Feature, Pair, Sizes
+from mobilenet_lab.tape import LARGEST as LARGEST
+from mobilenet_lab.tape import PaddingSpec as PaddingSpec
+from mobilenet_lab.tape import Tape, _text, _whole
 
-PaddingSpec: TypeAlias = int | Pair | Literal["same"] | None
-"""Both axes, (vertical, horizontal), "same" (TensorFlow's rule) or None for k // 2 of an odd k."""
-LARGEST = 10**9
-"""No count or side is larger: what is, is a slip of the pen."""
 UPSAMPLE_MODES = ("nearest", "bilinear")
 
 
-class Net:
-    """A tape that records a forward pass over shapes.
-
-    A layer's name is the path of the scopes open around it. `stage` and `block` open a scope and
-    also say to which stage and block its layers belong; outside any, the outermost scope is both.
-    A layer's role is that of the outermost scope that has one: `stage` and `block` have one only
-    if told, every other scope is its own (`expand`, `depthwise`, `project` ...).
-    """
-
-    def __init__(self) -> None:
-        self._layers: list[Layer] = []
-        self._names: dict[str, int] = {}
-        self._taps: dict[str, int] = {}
-        self._open = _Scope("", "", "", "")
-
-    # Scopes
-
-    def part(self, name: str) -> AbstractContextManager[None]:
-        """Layers recorded inside belong to a network within this one, a detector's backbone say.
-
-        Its stages and blocks are its own; their names begin with the part's.
-        """
-        return _Opened(self, _Scope(f"{self._open.prefix}{name}.", "", "", ""))
-
-    def stage(self, name: str, role: str = "") -> AbstractContextManager[None]:
-        """Layers recorded inside belong to stage `name`."""
-        prefix, _, _, outer_role = self._open
-        path = prefix + name
-        return _Opened(self, _Scope(f"{path}.", path, path, outer_role or role))
-
-    def block(self, name: str, role: str = "") -> AbstractContextManager[None]:
-        """Layers recorded inside belong to one block of the open stage."""
-        prefix, stage, _, outer_role = self._open
-        path = prefix + name
-        return _Opened(self, _Scope(f"{path}.", stage or path, path, outer_role or role))
-
-    def scope(self, name: str, role: str = "") -> AbstractContextManager[None]:
-        """Layers recorded inside are parts of one leaf module, whose name is their role."""
-        prefix, stage, block, outer_role = self._open
-        path = prefix + name
-        scope = _Scope(f"{path}.", stage or path, block or path, outer_role or role or name)
-        return _Opened(self, scope)
-
-    # Input and outputs
-
-    def input(self, channels: int, resolution: int | Pair, name: str = "input") -> Feature:
-        """The image that the network is given; `resolution` is its side or (height, width).
-
-        Raises:
-            ShapeError: one of the three is not a whole number from 1.
-        """
-        depth = self._count(name, "channels", channels)
-        return self._record(
-            "input", name, (), (depth, *self._pair(name, "height and width", resolution))
-        )
-
-    def tap(self, name: str, x: Feature) -> Feature:
-        """Gives `x` a name that heads can ask for (C1 ... C5)."""
-        self._taps[name] = x.layer
-        return x
-
-    def feature(self, name: str) -> Feature:
-        """What the landmark or else the layer called `name` gave.
-
-        Raises:
-            UnknownNameError: there is neither; the message offers near names.
-        """
-        if name in self._taps:
-            found = self._taps[name]
-        elif name in self._names:
-            found = self._names[name]
-        else:
-            raise UnknownNameError("layer", name, [*self._taps, *self._names])
-        return Feature(found, self._layers[found].out_shape)
-
-    def trace(self, *outputs: Feature) -> Trace:
-        """The finished record; `outputs` are the network's answers, in order."""
-        return Trace(tuple(self._layers), tuple(x.layer for x in outputs), dict(self._taps))
+class Net(Tape):
+    """A tape with the operations of the field."""
 
     # Operations with weights
 
@@ -143,7 +66,67 @@ class Net:
             ShapeError: `x` is no map, or the groups do not divide both channel counts.
             VanishedError: no pixel is left.
         """
-        window, sizes = self._slide(x, name, kernel, stride, padding, dilation)
+        window = kernel, stride, padding, dilation
+        return self._convolution("conv2d", x, channels, window, groups, bias, name)
+
+    def conv1d(
+        self,
+        x: Feature,
+        channels: int,
+        kernel: int,
+        stride: int = 1,
+        *,
+        padding: PaddingSpec = None,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+        name: str = "conv",
+    ) -> Feature:
+        """As `conv2d`, on (channels, length)."""
+        window = kernel, stride, padding, dilation
+        return self._convolution("conv1d", x, channels, window, groups, bias, name)
+
+    def conv3d(
+        self,
+        x: Feature,
+        channels: int,
+        kernel: int | Sizes,
+        stride: int | Sizes = 1,
+        *,
+        padding: PaddingSpec = None,
+        dilation: int | Sizes = 1,
+        groups: int = 1,
+        bias: bool = False,
+        name: str = "conv",
+    ) -> Feature:
+        """As `conv2d`, on (channels, depth, height, width)."""
+        window = kernel, stride, padding, dilation
+        return self._convolution("conv3d", x, channels, window, groups, bias, name)
+
+    def _convolution(
+        self,
+        op: str,
+        x: Feature,
+        channels: int,
+        window: tuple[int | Sizes, int | Sizes, PaddingSpec, int | Sizes],
+        groups: int,
+        bias: bool,
+        name: str,
+    ) -> Feature:
+        slid, sides = self._slide(x, name, *window, dimensions=CONVS.index(op) + 1)
+        channels, groups = self._grouped(x, channels, groups, name)
+        return self._record(
+            op,
+            name,
+            (x,),
+            (channels, *sides),
+            *slid,
+            groups=groups,
+            bias=bias,
+            same=window[2] == "same",
+        )
+
+    def _grouped(self, x: Feature, channels: int, groups: int, name: str) -> Pair:
         channels = self._count(name, "channels", channels)
         groups = self._count(name, "groups", groups)
         if x.channels % groups or channels % groups:
@@ -151,33 +134,115 @@ class Net:
                 f"{self._at(name)}: {groups} groups do not divide {x.channels} input "
                 f"and {channels} output channels"
             )
-        return self._record(
-            "conv2d",
-            name,
-            (x,),
-            (channels, *sizes),
-            *window,
-            groups=groups,
-            bias=bias,
-            same=padding == "same",
-        )
+        return channels, groups
+
+    def conv_transpose(
+        self,
+        x: Feature,
+        channels: int,
+        kernel: int | Sizes,
+        stride: int | Sizes = 1,
+        *,
+        padding: int | Sizes = 0,
+        output_padding: int | Sizes = 0,
+        dilation: int | Sizes = 1,
+        groups: int = 1,
+        bias: bool = False,
+        name: str = "conv",
+    ) -> Feature:
+        """A transposed convolution in as many dimensions as `x` has beside its channels.
+
+        Raises:
+            ShapeError: `x` is no map, or the groups do not divide both channel counts.
+            VanishedError: nothing is left.
+        """
+        axes = self._space(x, name)
+        window = self._window(x, name, kernel, stride, padding, dilation)
+        more = self._sizes(name, "output padding", output_padding, axes, least=0)
+        if any(extra >= max(s, d) for extra, s, d in zip(more, window[1], window[3], strict=True)):
+            raise ShapeError(
+                f"{self._at(name)}: output padding is smaller than the stride or the dilation"
+            )
+        cut = zip(window.padding, more, strict=True)
+        window = window._replace(padding=tuple([(left, left - extra) for (left, _), extra in cut]))
+        sides = tuple(map(transposed_size, x.shape[1:], *window))
+        self._check_left(x, name, window, sides)
+        channels, groups = self._grouped(x, channels, groups, name)
+        shape = (channels, *sides)
+        op = TRANSPOSED[axes - 1]
+        return self._record(op, name, (x,), shape, *window, groups=groups, bias=bias)
 
     def linear(self, x: Feature, features: int, bias: bool = True, name: str = "linear") -> Feature:
-        """A fully connected layer on a vector.
+        """A fully connected layer on a vector, or on each of (tokens, features).
 
         Raises:
             ShapeError: `x` is a map (flatten it first).
         """
-        if len(x.shape) != 1:
+        if len(x.shape) > 2:
             raise ShapeError(
                 f"{self._at(name)}: a linear layer takes a vector, not {_text(x.shape)}"
             )
         features = self._count(name, "features", features)
-        return self._record("linear", name, (x,), (features,), bias=bias)
+        return self._record("linear", name, (x,), (*x.shape[:-1], features), bias=bias)
+
+    def embedding(
+        self, x: Feature, entries: int, features: int, name: str = "embedding"
+    ) -> Feature:
+        """A row of a learned table for each of (tokens,)."""
+        entries = self._count(name, "entries", entries)
+        features = self._count(name, "features", features)
+        return self._record("embedding", name, (x,), (*x.shape, features), entries=entries)
 
     def batch_norm(self, x: Feature, eps: float = 1e-5, name: str = "norm") -> Feature:
         """Batch normalisation over the channels, with scale and shift."""
         return self._record("batch_norm", name, (x,), x.shape, eps=eps)
+
+    def layer_norm(
+        self, x: Feature, axes: int = 1, vectors: int = 2, eps: float = 1e-5, name: str = "norm"
+    ) -> Feature:
+        """Normalises the last `axes` axes together; on (tokens, features) the features.
+
+        Source: arXiv 1607.06450. `vectors` 2 learns a scale and a shift, 1 a scale, 0 nothing.
+        """
+        last = self._last(x, axes, name)
+        return self._norm("layer_norm", x, vectors, eps, name, axes=last)
+
+    def rms_norm(
+        self, x: Feature, axes: int = 1, vectors: int = 1, eps: float = 1e-6, name: str = "norm"
+    ) -> Feature:
+        """As `layer_norm`, without the mean (arXiv 1910.07467)."""
+        return self._norm("rms_norm", x, vectors, eps, name, axes=self._last(x, axes, name))
+
+    def group_norm(
+        self, x: Feature, groups: int, vectors: int = 2, eps: float = 1e-5, name: str = "norm"
+    ) -> Feature:
+        """Normalises each group of channels over the map (arXiv 1803.08494).
+
+        Raises:
+            ShapeError: the groups do not divide the channels.
+        """
+        _, groups = self._grouped(x, x.channels, groups, name)
+        return self._norm("group_norm", x, vectors, eps, name, groups=groups)
+
+    def instance_norm(
+        self, x: Feature, vectors: int = 0, eps: float = 1e-5, name: str = "norm"
+    ) -> Feature:
+        """Normalises each channel over the map (arXiv 1607.08022)."""
+        self._space(x, name)
+        return self._norm("instance_norm", x, vectors, eps, name)
+
+    def _norm(
+        self, op: str, x: Feature, vectors: int, eps: float, name: str, **details: Any
+    ) -> Feature:
+        if vectors not in (0, 1, 2):
+            raise ShapeError(f"{self._at(name)}: a norm learns 0, 1 or 2 vectors, not {vectors}")
+        return self._record(op, name, (x,), x.shape, vectors=vectors, eps=eps, **details)
+
+    def _last(self, x: Feature, axes: int, name: str) -> Sizes:
+        axes = self._count(name, "axes", axes)
+        if axes > len(x.shape):
+            raise ShapeError(f"{self._at(name)}: {_text(x.shape)} has not {axes} axes")
+        return tuple(range(len(x.shape) - axes, len(x.shape)))
 
     # Operations without weights
 
@@ -203,10 +268,10 @@ class Net:
     def max_pool(
         self,
         x: Feature,
-        kernel: int | Pair,
-        stride: int | Pair | None = None,
+        kernel: int | Sizes,
+        stride: int | Sizes | None = None,
         padding: PaddingSpec = 0,
-        dilation: int | Pair = 1,
+        dilation: int | Sizes = 1,
         ceil_mode: bool = False,
         name: str = "pool",
     ) -> Feature:
@@ -218,8 +283,8 @@ class Net:
     def avg_pool(
         self,
         x: Feature,
-        kernel: int | Pair,
-        stride: int | Pair | None = None,
+        kernel: int | Sizes,
+        stride: int | Sizes | None = None,
         padding: PaddingSpec = 0,
         ceil_mode: bool = False,
         include_pad: bool = True,
@@ -238,38 +303,36 @@ class Net:
             same=padding == "same",
         )
 
-    def adaptive_avg_pool(self, x: Feature, size: int | Pair = 1, name: str = "pool") -> Feature:
+    def adaptive_avg_pool(self, x: Feature, size: int | Sizes = 1, name: str = "pool") -> Feature:
         """Means over as many windows as `size` asks for; 1 is global average pooling."""
-        self._check_map(x, name)
-        shape = (x.channels, *self._pair(name, "size", size))
+        shape = (x.channels, *self._sizes(name, "size", size, self._space(x, name)))
         return self._record("adaptive_avg_pool", name, (x,), shape)
 
-    def adaptive_max_pool(self, x: Feature, size: int | Pair = 1, name: str = "pool") -> Feature:
+    def adaptive_max_pool(self, x: Feature, size: int | Sizes = 1, name: str = "pool") -> Feature:
         """Largest values over as many windows as `size` asks for; 1 is global max pooling."""
-        self._check_map(x, name)
-        shape = (x.channels, *self._pair(name, "size", size))
+        shape = (x.channels, *self._sizes(name, "size", size, self._space(x, name)))
         return self._record("adaptive_max_pool", name, (x,), shape)
 
     def upsample(
         self,
         x: Feature,
-        scale: int | Pair | None = None,
+        scale: int | Sizes | None = None,
         *,
-        size: Pair | None = None,
+        size: Sizes | None = None,
         mode: str = "nearest",
         name: str = "upsample",
     ) -> Feature:
         """A larger map, by a whole `scale` or to a given `size` (height, width)."""
-        self._check_map(x, name)
+        axes = self._space(x, name)
         if mode not in UPSAMPLE_MODES:
             raise UnknownNameError("upsampling mode", mode, UPSAMPLE_MODES)
         if (scale is None) == (size is None):
             raise ShapeError(f"{self._at(name)}: give a scale or a size")
         factors = None
         if size is None:
-            factors = self._pair(name, "scale", scale)
-            size = (x.height * factors[0], x.width * factors[1])
-        shape = (x.channels, *self._pair(name, "size", size))
+            factors = self._sizes(name, "scale", scale, axes)
+            size = tuple(map(mul, x.shape[1:], factors))
+        shape = (x.channels, *self._sizes(name, "size", size, axes))
         return self._record("upsample", name, (x,), shape, mode=mode, scale=factors)
 
     def flatten(self, x: Feature, name: str = "flatten") -> Feature:
@@ -285,7 +348,80 @@ class Net:
             raise ShapeError(f"{self._at(name)}: a dropout rate is from 0 to 1, not {rate}")
         return self._record("dropout", name, (x,), x.shape, rate=rate)
 
+    def reshape(self, x: Feature, shape: Sequence[int], name: str = "reshape") -> Feature:
+        """The same values in another shape; one extent may be -1, for what is left.
+
+        Raises:
+            ShapeError: the values do not fit.
+        """
+        extents = [_whole(extent) if extent != -1 else -1 for extent in shape]
+        values, known = prod(x.shape), prod([extent for extent in extents if extent != -1])
+        if extents.count(-1) == 1 and known > 0:
+            extents[extents.index(-1)] = values // known
+        if min(extents, default=0) < 1 or prod(extents) != values:
+            raise ShapeError(f"{self._at(name)}: {_text(x.shape)} does not fit into {[*shape]}")
+        return self._record("reshape", name, (x,), tuple(extents))
+
+    def permute(self, x: Feature, axes: Sequence[int], name: str = "permute") -> Feature:
+        """The axes in another order: (1, 0) makes (tokens, features) of (channels, length).
+
+        Raises:
+            ShapeError: not every axis is there once.
+        """
+        order = tuple(map(_whole, axes))
+        if sorted(order) != [*range(len(x.shape))]:
+            raise ShapeError(f"{self._at(name)}: {[*axes]} is no order of {len(x.shape)} axes")
+        shape = tuple([x.shape[axis] for axis in order])
+        return self._record("permute", name, (x,), shape, axes=order)
+
+    def slice(
+        self, x: Feature, start: int, stop: int, axis: int = 0, name: str = "slice"
+    ) -> Feature:
+        """The places from `start` to before `stop` along one axis.
+
+        Raises:
+            ShapeError: there are none, or no such axis.
+        """
+        axis = _whole(axis)
+        if not 0 <= axis < len(x.shape) or not 0 <= _whole(start) < _whole(stop) <= x.shape[axis]:
+            raise ShapeError(
+                f"{self._at(name)}: {_text(x.shape)} has no {start}:{stop} along axis {axis}"
+            )
+        shape = (*x.shape[:axis], stop - start, *x.shape[axis + 1 :])
+        return self._record("slice", name, (x,), shape, stride=(1,), start=start, axes=(axis,))
+
     # Operations on several features
+
+    def matmul(self, x: Feature, y: Feature, name: str = "matmul") -> Feature:
+        """(..., n, k) times (..., k, m) to (..., n, m).
+
+        Raises:
+            ShapeError: the shapes do not fit.
+        """
+        fits = len(x.shape) == len(y.shape) >= 2 and x.shape[:-2] == y.shape[:-2]
+        if not fits or x.shape[-1] != y.shape[-2]:
+            raise ShapeError(
+                f"{self._at(name)}: cannot multiply {_text(x.shape)} by {_text(y.shape)}"
+            )
+        return self._record("matmul", name, (x, y), (*x.shape[:-1], y.shape[-1]))
+
+    def attention(
+        self, query: Feature, key: Feature, value: Feature, name: str = "attention"
+    ) -> Feature:
+        """softmax(Q K^T / sqrt(d)) V for (heads, queries, d), (heads, keys, d), (heads, keys, d_v).
+
+        The projections are linear layers of their own. Source: arXiv 1706.03762, section 3.2.1.
+
+        Raises:
+            ShapeError: the shapes do not fit.
+        """
+        q, k, v = query.shape, key.shape, value.shape
+        fits = len(q) == len(k) == len(v) >= 2 and q[:-2] == k[:-2] == v[:-2]
+        if not fits or q[-1] != k[-1] or k[-2] != v[-2]:
+            raise ShapeError(
+                f"{self._at(name)}: {_text(q)}, {_text(k)} and {_text(v)} are no query, key, value"
+            )
+        return self._record("attention", name, (query, key, value), (*q[:-1], v[-1]))
 
     def add(self, *features: Feature, name: str = "add") -> Feature:
         """The sum of features of one shape.
@@ -307,7 +443,7 @@ class Net:
         Raises:
             ShapeError: neither is so.
         """
-        per_channel = len(x.shape) == 3 and gate.shape == (x.channels, 1, 1)
+        per_channel = len(x.shape) > 1 and gate.shape == (x.channels, *[1] * (len(x.shape) - 1))
         if gate.shape != x.shape and not per_channel:
             raise ShapeError(
                 f"{self._at(name)}: a gate of {_text(gate.shape)} does not fit {_text(x.shape)}"
@@ -359,158 +495,3 @@ class Net:
                 f"{self._at(name)}: {groups} groups do not divide {x.channels} channels"
             )
         return self._record("channel_shuffle", name, (x,), x.shape, groups=groups)
-
-    # The record
-
-    def _record(
-        self,
-        op: Op,
-        name: str,
-        features: Sequence[Feature],
-        shape: Shape,
-        *window: Any,
-        **details: Any,
-    ) -> Feature:
-        prefix, stage, block, role = self._open
-        path = prefix + name
-        if path in self._names:
-            raise LabError(f"two layers are called {path!r}")
-        self._names[path] = len(self._layers)
-        sources = tuple([x.layer for x in features])
-        shapes = tuple([x.shape for x in features])
-        where = (stage or path, block or path, role or name)
-        self._layers.append(Layer(path, op, sources, shapes, shape, *where, *window, **details))
-        return Feature(len(self._layers) - 1, shape)
-
-    def _at(self, name: str) -> str:
-        return self._open.prefix + name
-
-    def _first(self, features: Sequence[Feature], name: str) -> Feature:
-        if not features:
-            raise ShapeError(f"{self._at(name)}: needs a feature at least")
-        return features[0]
-
-    def _check_map(self, x: Feature, name: str) -> None:
-        if len(x.shape) != 3:
-            raise ShapeError(f"{self._at(name)}: needs a map, not a vector of {x.shape[0]}")
-
-    def _slide(
-        self,
-        x: Feature,
-        name: str,
-        kernel: int | Pair,
-        stride: int | Pair,
-        padding: PaddingSpec,
-        dilation: int | Pair,
-        ceil_mode: bool = False,
-    ) -> tuple["Window", Pair]:
-        """A window's walk over `x`: the window itself, and the height and width that come out."""
-        self._check_map(x, name)
-        kernel = self._pair(name, "kernel", kernel)
-        stride = self._pair(name, "stride", stride)
-        dilation = self._pair(name, "dilation", dilation)
-        if padding is None:
-            (k_h, k_w), (d_h, d_w) = kernel, dilation
-            padding = (d_h * (k_h - 1) // 2, d_w * (k_w - 1) // 2)
-        if padding == "same":
-            rows, columns = map(same_padding, x.shape[1:], kernel, stride, dilation)
-        elif isinstance(padding, str):
-            raise ShapeError(
-                f'{self._at(name)}: padding is a number, a pair or "same", not {padding!r}'
-            )
-        else:
-            above, left = self._pair(name, "padding", padding, least=0)
-            rows, columns = (above, above), (left, left)
-        window = Window(kernel, stride, (rows, columns), dilation)
-        height, width = map(output_size, x.shape[1:], *window, (ceil_mode, ceil_mode))
-        if height < 1 or width < 1:
-            raise VanishedError(
-                f"{self._at(name)}: nothing is left of {_text(x.shape)} "
-                f"under a kernel of {_text(kernel)}"
-            )
-        return window, (height, width)
-
-    def _slide_pool(
-        self,
-        x: Feature,
-        name: str,
-        kernel: int | Pair,
-        stride: int | Pair | None,
-        padding: PaddingSpec,
-        dilation: int | Pair,
-        ceil_mode: bool,
-    ) -> tuple["Window", Shape]:
-        """As `_slide`, with the stride of a pool, and windows that never see padding only."""
-        step = kernel if stride is None else stride
-        window, sizes = self._slide(x, name, kernel, step, padding, dilation, ceil_mode)
-        if any(
-            2 * before > k for (before, _), k in zip(window.padding, window.kernel, strict=True)
-        ):
-            raise ShapeError(f"{self._at(name)}: a pool is padded by half its kernel at most")
-        return window, (x.channels, *sizes)
-
-    def _count(self, name: str, what: str, value: Any) -> int:
-        """`value` as an int, if it is a whole number from 1."""
-        number = _whole(value)
-        if not 1 <= number <= LARGEST:
-            raise ShapeError(f"{self._at(name)}: {what} must be a whole number {_range(1, value)}")
-        return number
-
-    def _pair(self, name: str, what: str, value: Any, least: int = 1) -> Pair:
-        """`value` for both axes, as ints, if they are whole numbers from `least`."""
-        if type(value) is int and least <= value <= LARGEST:
-            return value, value
-        pair = value if isinstance(value, tuple | list) else (value, value)
-        if len(pair) == 2:
-            first, second = _whole(pair[0]), _whole(pair[1])
-            if least <= first <= LARGEST and least <= second <= LARGEST:
-                return first, second
-        raise ShapeError(f"{self._at(name)}: {what} must be whole numbers {_range(least, value)}")
-
-
-class Window(NamedTuple):
-    """What slides over a map, as pairs for the vertical and the horizontal axis."""
-
-    kernel: Pair
-    stride: Pair
-    padding: tuple[Pair, Pair]
-    dilation: Pair
-
-
-class _Scope(NamedTuple):
-    prefix: str
-    stage: str
-    block: str
-    role: str
-
-
-class _Opened:
-    """A scope that is open while layers are recorded inside it."""
-
-    def __init__(self, net: Net, scope: _Scope) -> None:
-        self._net, self._scope = net, scope
-
-    def __enter__(self) -> None:
-        self._outer, self._net._open = self._net._open, self._scope
-
-    def __exit__(self, *_: object) -> None:
-        self._net._open = self._outer
-
-
-def _whole(value: Any) -> int:
-    """`value` as an int if it is a whole number (also NumPy's), else one that no check passes."""
-    if type(value) is int:
-        return value
-    try:
-        return -1 if isinstance(value, bool) else index(value)
-    except TypeError:
-        return -1
-
-
-def _range(least: int, value: Any) -> str:
-    """The end of a sentence about `value`, which is out of range."""
-    return f"from {least} to {LARGEST:,}, not {quoted(value)}"
-
-
-def _text(shape: Shape) -> str:
-    return " x ".join(map(str, shape))

@@ -19,22 +19,30 @@ A part of a split has the field of the whole map: an upper bound, where the map 
 from channels with different fields.
 
 A global pool sees everything, so its field is no number. Where a gate made from one meets a map
-(squeeze-and-excitation), the field is the map's, and it is marked as gated.
+(squeeze-and-excitation), the field is the map's, and it is marked as gated; so is a map that was
+normalised with statistics of the whole of it.
+
+Where values change places so that units have no rows and columns any more (the tokens of a
+transformer), no field is told.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from math import gcd, lcm
+from math import gcd, lcm, prod
 from typing import Any, NamedTuple
 
 from mobilenet_lab.errors import MisalignedError
-from mobilenet_lab.layers import Layer, Trace
+from mobilenet_lab.layers import CONVS, LAYOUTS, TRANSPOSED, Layer, Shape, Trace
 
-WINDOWS = ("conv2d", "max_pool", "avg_pool")
+WINDOWS = (*CONVS, "max_pool", "avg_pool")
 ADAPTIVE = ("adaptive_avg_pool", "adaptive_max_pool")
 RESAMPLING = (*ADAPTIVE, "upsample")
-MOVING = (*WINDOWS, *RESAMPLING, "flatten")
-"""Operations whose units stand elsewhere than those they read; any other hands a field on."""
+SHIFTED = (*LAYOUTS, "matmul", "attention", "linear", "embedding", "layer_norm", "reduce")
+"""Operations that hand a field on only where they leave rows and columns as they are."""
+WHOLE_MAP = ("group_norm", "instance_norm")
+"""Norms whose statistics are those of the whole map."""
+MOVING = (*WINDOWS, *TRANSPOSED, *RESAMPLING, *SHIFTED, *WHOLE_MAP, "flatten", "unknown")
+"""Operations whose units may see elsewhere than those they read; any other hands a field on."""
 LONGEST = 4096
 """Units after which the pattern of what they see must repeat."""
 
@@ -79,29 +87,44 @@ class Axis(NamedTuple):
 
 
 class Field(NamedTuple):
-    """What one unit of a layer sees, as (vertical, horizontal); an axis is None if it is all."""
+    """What one unit of a layer sees along each axis of the input; an axis is None if it is all."""
 
-    vertical: Axis | None
-    horizontal: Axis | None
+    axes: tuple[Axis | None, ...]
+    """(vertical, horizontal) of an image; other inputs have one axis or three."""
     gated: bool = False
     """A gate on the way has seen the whole image."""
+    places: tuple[int, ...] = ()
+    """Which axes of the shape these are, where the channels do not come first."""
 
     @property
-    def size(self) -> tuple[int, int] | None:
+    def vertical(self) -> Axis | None:
+        return self.axes[0]
+
+    @property
+    def horizontal(self) -> Axis | None:
+        return self.axes[-1]
+
+    @property
+    def size(self) -> tuple[int, ...] | None:
         """Height and width in input pixels; None if there is no limit."""
-        if self.vertical is None or self.horizontal is None:
-            return None
-        return self.vertical.size, self.horizontal.size
+        known = [axis.size for axis in self.axes if axis is not None]
+        return tuple(known) if len(known) == len(self.axes) else None
+
+    def units(self, shape: Shape) -> tuple[int, ...]:
+        """How many units a map of `shape` has along each axis; one where it has none."""
+        if self.places:
+            return tuple(shape[place] for place in self.places)
+        return shape[1:] or (1,) * len(self.axes)
 
     def covering(self, image: Sequence[int], units: Sequence[int]) -> int:
         """How many units of a map of `units` (H x W) have a field that covers `image` (H x W)."""
-        vertical, horizontal = (
+        return prod(
             count if axis is None else axis.covering(pixels, count)
-            for axis, pixels, count in zip(self[:2], image, units, strict=True)
+            for axis, pixels, count in zip(self.axes, image, units, strict=True)
         )
-        return vertical * horizontal
 
 
+ONE = (1, 1, 1)
 PIXEL = Axis((0,), (0,), 1)
 
 
@@ -109,12 +132,24 @@ def receptive_fields(trace: Trace) -> list[Field]:
     """The field of every layer, in the trace's order.
 
     Raises:
-        MisalignedError: branches meet whose units look at different places of the input.
+        MisalignedError: branches meet whose units look at different places of the input, or units
+            have no rows and columns any more.
     """
     fields: list[Field] = []
+    constant = constants(trace)
     for layer in trace.layers:
-        fields.append(layer_field(layer, [fields[index] for index in layer.inputs]))
+        inputs = [fields[index] for index in layer.inputs if not constant[index]]
+        fields.append(layer_field(layer, inputs))
     return fields
+
+
+def constants(trace: Trace) -> list[bool]:
+    """Whether each layer is the same for every image: a parameter, or what is made of one."""
+    found: list[bool] = []
+    for layer in trace.layers:
+        made = layer.op != "input" and all(found[index] for index in layer.inputs)
+        found.append(made)
+    return found
 
 
 def layer_field(layer: Layer, inputs: Sequence[Field]) -> Field:
@@ -124,15 +159,91 @@ def layer_field(layer: Layer, inputs: Sequence[Field]) -> Field:
         MisalignedError: as `receptive_fields`.
     """
     if not inputs:
-        return Field(PIXEL, PIXEL)
+        if layer.op != "input" or not 2 <= len(layer.out_shape) <= 4:
+            raise MisalignedError(f"{layer.name} is no map of pixels")
+        return Field((PIXEL,) * (len(layer.out_shape) - 1))
+    if layer.op in SHIFTED:
+        return _shifted(layer, inputs)
     if len(inputs) > 1:
         return _meet(layer, inputs)
     field = inputs[0]
+    if layer.op in WHOLE_MAP:
+        return field._replace(gated=True)
     if layer.op in MOVING:
-        rows = _axis(layer, 0, field.vertical)
-        alike = field.horizontal is field.vertical and _is_square(layer)
-        return Field(rows, rows if alike else _axis(layer, 1, field.horizontal), field.gated)
+        if field.places or layer.op == "unknown":
+            raise MisalignedError(_no_rows(layer))
+        first = _axis(layer, 0, field.axes[0])
+        alike = field.axes.count(field.axes[0]) == len(field.axes) and _is_square(layer)
+        if alike:
+            return Field((first,) * len(field.axes), field.gated)
+        rest = [_axis(layer, place, field.axes[place]) for place in range(1, len(field.axes))]
+        return Field((first, *rest), field.gated)
     return field
+
+
+def _no_rows(layer: Layer) -> str:
+    return f"{layer.name}: values change places, so that no one receptive field is true"
+
+
+def _shifted(layer: Layer, inputs: Sequence[Field]) -> Field:
+    """The field where an operation leaves rows and columns as they are."""
+    field, shape = inputs[0], layer.in_shapes[0]
+    places = field.places or tuple(range(1, len(field.axes) + 1))
+    vector = len(shape) == 1 and not field.places
+    if len(inputs) == 1 and (vector or len(shape) > places[-1]):
+        match layer.op:
+            case "linear" if vector or len(shape) - 1 not in places:
+                return field
+            case "layer_norm":
+                touched = set(layer.axes) & set(places) and not vector
+                return field._replace(gated=True) if touched else field
+            case "reduce" if not vector:
+                return _reduced(layer, field, places)
+            case "permute":
+                moved = tuple(layer.axes.index(place) for place in places)
+                usual = moved == tuple(range(1, len(field.axes) + 1))
+                if list(moved) == sorted(moved):
+                    return field._replace(places=() if usual else moved)
+            case "slice" if not vector:
+                return _sliced(layer, field, places)
+            case "pad" if not vector:
+                return _padded(layer, field, places)
+            case "expand" if layer.out_shape == shape:
+                return field
+    raise MisalignedError(_no_rows(layer))
+
+
+def _reduced(layer: Layer, field: Field, places: tuple[int, ...]) -> Field:
+    """A mean over all rows and columns sees everything; one over channels, what each unit sees."""
+    kept = len(layer.out_shape) == len(layer.in_shapes[0])
+    if set(places) <= set(layer.axes):
+        return Field((None,) * len(field.axes))
+    if not set(places) & set(layer.axes) and kept:
+        return field
+    raise MisalignedError(_no_rows(layer))
+
+
+def _sliced(layer: Layer, field: Field, places: tuple[int, ...]) -> Field:
+    """A part of the rows is a window of one pixel that starts later, and may leave pixels out."""
+    place = layer.axes[0]
+    if place not in places:
+        if len(layer.out_shape) < len(layer.in_shapes[0]):
+            raise MisalignedError(_no_rows(layer))
+        return field
+    axes = list(field.axes)
+    number = places.index(place)
+    seen = axes[number]
+    if seen is not None:
+        axes[number] = _slid(seen, 1, layer.stride[0], -layer.start, 1)
+    return field._replace(axes=tuple(axes))
+
+
+def _padded(layer: Layer, field: Field, places: tuple[int, ...]) -> Field:
+    axes = [
+        seen if seen is None else _slid(seen, 1, 1, layer.padding[place][0], 1)
+        for place, seen in zip(places, field.axes, strict=True)
+    ]
+    return field._replace(axes=tuple(axes))
 
 
 def _axis(layer: Layer, axis: int, seen: Axis | None) -> Axis | None:
@@ -142,21 +253,11 @@ def _axis(layer: Layer, axis: int, seen: Axis | None) -> Axis | None:
     if layer.op in WINDOWS:
         assert layer.kernel is not None
         kernel, stride, dilation = layer.kernel[axis], layer.stride[axis], layer.dilation[axis]
-        before = layer.padding[axis][0]
-        if len(seen.lo) == 1:
-            lo, hi, jump = seen.lo[0], seen.hi[0], seen.advance
-            reach = dilation * (kernel - 1)
-            return Axis(
-                (lo - before * jump,), (hi + (reach - before) * jump,), jump * stride, seen.coarsest
-            )
-        return _gather(
-            seen,
-            1,
-            stride,
-            lambda i: [i * stride - before + dilation * tap for tap in range(kernel)],
-        )
-    units = (layer.in_shapes[0][1:] or (1, 1))[axis]
-    outputs = (layer.out_shape[1:] or (1, 1))[axis]
+        return _slid(seen, kernel, stride, layer.padding[axis][0], dilation)
+    if layer.op in TRANSPOSED:
+        return _transposed(layer, axis, seen)
+    units = (layer.in_shapes[0][1:] or ONE)[axis]
+    outputs = (layer.out_shape[1:] or ONE)[axis]
     if units == outputs:
         return seen
     if outputs == 1 and layer.op != "upsample":
@@ -172,6 +273,40 @@ def _axis(layer: Layer, axis: int, seen: Axis | None) -> Axis | None:
     )
     made = _gather(seen, outputs // step, units // step, lambda i: reads(i, units, outputs))
     return made._replace(coarsest=max(made.coarsest, made.advance)) if outputs > units else made
+
+
+def _slid(seen: Axis, kernel: int, stride: int, before: int, dilation: int) -> Axis:
+    """What a window of `kernel` sees that starts `before` units ahead of the first."""
+    if len(seen.lo) == 1:
+        lo, hi, jump = seen.lo[0], seen.hi[0], seen.advance
+        reach = dilation * (kernel - 1)
+        return Axis(
+            (lo - before * jump,), (hi + (reach - before) * jump,), jump * stride, seen.coarsest
+        )
+    return _gather(
+        seen,
+        1,
+        stride,
+        lambda i: [i * stride - before + dilation * tap for tap in range(kernel)],
+    )
+
+
+def _transposed(layer: Layer, axis: int, seen: Axis) -> Axis:
+    """Output i of a transposed convolution reads the units u with i = u s - p + d t for a tap t."""
+    assert layer.kernel is not None
+    kernel, stride, dilation = layer.kernel[axis], layer.stride[axis], layer.dilation[axis]
+    before = layer.padding[axis][0]
+
+    def reads(i: int) -> list[int]:
+        taps = [i + before - dilation * tap for tap in range(kernel)]
+        return [place // stride for place in taps if place % stride == 0]
+
+    if not all(map(reads, range(stride))):
+        raise MisalignedError(
+            f"{layer.name}: a stride larger than the kernel leaves units that see nothing"
+        )
+    made = _gather(seen, stride, 1, reads)
+    return made._replace(coarsest=max(made.coarsest, made.advance)) if stride > 1 else made
 
 
 def _gather(axis: Axis, outputs: int, units: int, reads: Callable[[int], Iterable[int]]) -> Axis:
@@ -206,18 +341,26 @@ def _bilinear(i: int, units: int, outputs: int) -> range:
 def _is_square(layer: Layer) -> bool:
     """Whether `layer` treats both axes alike."""
     pairs: tuple[Any, ...] = (layer.in_shapes[0][1:], layer.out_shape[1:])
-    if layer.op in WINDOWS:
+    if layer.kernel is not None:
         pairs = (layer.kernel, layer.stride, layer.padding, layer.dilation)
-    return not [pair for pair in pairs if pair and pair[0] != pair[1]]
+    return not [sizes for sizes in pairs if len(set(sizes)) > 1]
 
 
 def _meet(layer: Layer, inputs: Sequence[Field]) -> Field:
     """The field where branches meet: of all that see a part, marked if one sees the whole."""
-    gated = any(field.gated or None in field[:2] for field in inputs)
-    rows = _merge(layer, [field.vertical for field in inputs])
-    alike = all(field.vertical is field.horizontal for field in inputs)
-    columns = rows if alike else _merge(layer, [field.horizontal for field in inputs])
-    return Field(rows, columns, gated and (rows, columns) != (None, None))
+    if len({(len(field.axes), field.places) for field in inputs if field.size}) > 1:
+        raise MisalignedError(_no_rows(layer))
+    gated = any(field.gated or None in field.axes for field in inputs)
+    columns = list(zip(*[field.axes for field in inputs], strict=True))
+    first = _merge(layer, columns[0])
+    alike = all(column == columns[0] for column in columns)
+    axes = (
+        (first,) * len(columns)
+        if alike
+        else (first, *[_merge(layer, column) for column in columns[1:]])
+    )
+    places = next((field.places for field in inputs if field.size), inputs[0].places)
+    return Field(axes, gated and any(axis is not None for axis in axes), places)
 
 
 def _merge(layer: Layer, branches: Sequence[Axis | None]) -> Axis | None:

@@ -18,7 +18,7 @@ from mobilenet_lab import registry
 from mobilenet_lab.analysis import VIEWS, lifetimes, live_elements, macs, params
 from mobilenet_lab.errors import LabError, ShapeError, VanishedError, quoted
 from mobilenet_lab.formulas import Number, elements, output_size
-from mobilenet_lab.layers import Layer, Pair, Trace
+from mobilenet_lab.layers import ACTIVATIONS, Layer, Pair, Trace
 from mobilenet_lab.net import LARGEST
 from mobilenet_lab.receptive_field import ADAPTIVE, RESAMPLING, WINDOWS
 
@@ -96,6 +96,12 @@ class Meeting(NamedTuple):
 
 
 RESIZING = (*WINDOWS, *RESAMPLING)
+OF_IMAGES = (
+    *("conv2d", "linear", "batch_norm", "local_response_norm", *ACTIVATIONS),
+    *("max_pool", "avg_pool", *RESAMPLING),
+    *("add", "mul", "concat", "split", "channel_shuffle", "flatten", "dropout"),
+)
+"""Operations that leave the sides of a map as they are, or say how they follow."""
 HEIGHT, WIDTH, ONE = 0, 1, 2
 """Numbers of sides that every network has."""
 
@@ -159,8 +165,13 @@ class Replay:
 
     def _area(self, number: int, layer: Layer) -> Area:
         """Which sides the feature of a layer has; a vector is 1 x 1."""
-        if layer.op == "input":
+        if layer.op == "input" and len(layer.out_shape) == 3:
             return HEIGHT, WIDTH
+        if layer.op not in OF_IMAGES or len(layer.out_shape) not in (1, 3):
+            raise LabError(
+                f"{self._called()}: {layer.name} is no operation on maps of an image, so that the "
+                "trace does not say how its size follows: trace the network at each resolution"
+            )
         first, *others = [self.areas[source] for source in layer.inputs]
         gate = layer.op == "mul"
         self.meetings += [Meeting(number, first, other, gate) for other in others if other != first]

@@ -115,8 +115,8 @@ def write(value: Any, kind: Kind) -> str:
         case "pair":
             if isinstance(value, str):
                 return value
-            vertical, horizontal = map(_exact, value)
-            return vertical if vertical == horizontal else f"{vertical}×{horizontal}"
+            sides = [*map(_exact, value)]
+            return sides[0] if len(set(sides)) == 1 else "×".join(sides)
         case "any" if isinstance(value, int):
             return write(value, "count")
         case "any" if isinstance(value, tuple):

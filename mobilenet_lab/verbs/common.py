@@ -59,7 +59,7 @@ def facts(trace: Trace, convention: Convention = conventions.PAPER) -> dict[str,
     }
 
 
-def field_size(field: Field | None) -> tuple[int, int] | str | None:
+def field_size(field: Field | None) -> tuple[int, ...] | str | None:
     """Height and width of a receptive field; WHOLE if it has no limit, None if it is unknown."""
     if field is None:
         return None

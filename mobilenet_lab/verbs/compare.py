@@ -1,5 +1,6 @@
 """`compare`: networks side by side."""
 
+from math import prod
 from typing import Any, NamedTuple
 
 from mobilenet_lab.analysis import Analysis, Row, analyse, gather
@@ -99,11 +100,11 @@ def _by_stride(analysis: Analysis) -> dict[Key, Row]:
 def _stride(row: Row) -> Key:
     if row.field is None:
         return float("inf"), "unknown"
-    if row.field.vertical is None or row.field.horizontal is None:
+    jumps = [axis.jump for axis in row.field.axes if axis is not None]
+    if len(jumps) < len(row.field.axes):
         return float("inf"), "pooled"
-    vertical, horizontal = row.field.vertical.jump, row.field.horizontal.jump
-    text = f"{vertical}" if vertical == horizontal else f"{vertical}×{horizontal}"
-    return float(vertical * horizontal), f"/{text}"
+    text = str(jumps[0]) if len(set(jumps)) == 1 else "×".join(map(str, jumps))
+    return float(prod(jumps)), f"/{text}"
 
 
 def _columns(networks: int, title: str) -> tuple[Column, ...]:

@@ -6,10 +6,20 @@ from operator import add
 from typing import Any, NamedTuple
 
 from mobilenet_lab import formulas
-from mobilenet_lab.analysis import DTYPES, VIEWS, known_fields, macs, params
+from mobilenet_lab.analysis import (
+    CONSTANT,
+    DTYPES,
+    SIDES,
+    VIEWS,
+    known_fields,
+    macs,
+    params,
+    weights,
+)
 from mobilenet_lab.errors import UnknownNameError
 from mobilenet_lab.expression import Expression
-from mobilenet_lab.layers import Layer, Shape, Trace
+from mobilenet_lab.formulas import elements
+from mobilenet_lab.layers import TRANSPOSED, Layer, Shape, Trace
 from mobilenet_lab.receptive_field import WINDOWS
 from mobilenet_lab.reports.table import Column, Table, write
 from mobilenet_lab.verbs.common import CONVENTION, NOT_COUNTED, facts, heading, traced
@@ -25,7 +35,8 @@ class Equation(NamedTuple):
     quantity: str
     symbols: str
     numbers: str
-    result: int
+    result: int | None
+    """None where it is unknown."""
     unit: str
 
 
@@ -59,14 +70,14 @@ def explain(network: str | Trace, layer: str, *, dtype: str = "float32", **optio
         equations = [*_sum_of("params", inside, params), *_sum_of("MACs", inside, macs)]
     else:
         one = trace.layer(path)
+        told = _unknown(one) if one.op == "unknown" else _known(one)
         read = " and ".join(write(shape, "shape") for shape in one.in_shapes)
         written = write(one.out_shape, "shape")
         title = f"{one.name}: {window(one)}, {f'{read} to {written}' if read else written}"
         equations = [
             *_geometry(one),
             _equation(one, "params", params(one, number)),
-            _equation(one, "MACs", macs(one, number)),
-            _equation(one, "FLOPs", 2 * macs(one, number), "(2 per MAC)"),
+            *told,
             *_memory(one, DTYPES[dtype]),
             *_field(trace, one),
         ]
@@ -81,26 +92,45 @@ def explain(network: str | Trace, layer: str, *, dtype: str = "float32", **optio
     )
 
 
+def _known(layer: Layer) -> list[Equation]:
+    return [
+        _equation(layer, "MACs", macs(layer, number)),
+        _equation(layer, "FLOPs", 2 * macs(layer, number), "(2 per MAC)"),
+    ]
+
+
+def _unknown(layer: Layer) -> list[Equation]:
+    told = f"what {layer.mode} costs is not known here"
+    return [Equation(layer.name, "MACs", told, told, None, "")]
+
+
+QUANTITIES = {"L": "length", "D": "depth", "H": "height", "W": "width"}
+
+
 def _geometry(layer: Layer) -> Iterator[Equation]:
     """The size of the map that a window leaves."""
-    if layer.op not in WINDOWS or layer.kernel is None:
+    if layer.kernel is None:
         return
-    for axis, (letter, quantity) in enumerate((("H", "height"), ("W", "width"))):
+    sides = layer.in_shapes[0][-len(layer.kernel) :]
+    for axis, letter in enumerate(SIDES[len(layer.kernel)]):
         before, after = layer.padding[axis]
-        size = formulas.output_size(
-            number(f"{letter}_in", layer.in_shapes[0][1 + axis]),
+        window = (
+            number(f"{letter}_in", sides[axis]),
             number(f"k_{letter.lower()}", layer.kernel[axis]),
             number("s", layer.stride[axis]),
             (number("p_before", before), number("p_after", after)),
             number("dilation", layer.dilation[axis]),
-            layer.ceil_mode,
         )
-        yield _equation(layer, quantity, size, "pixels")
+        if layer.op in TRANSPOSED:
+            size = formulas.transposed_size(*window)
+        else:
+            size = formulas.output_size(*window, layer.ceil_mode)
+        yield _equation(layer, QUANTITIES[letter], size, "pixels")
 
 
 def _memory(layer: Layer, bytes_per_element: int) -> Iterator[Equation]:
     """Elements written and bytes moved."""
-    if layer.op in VIEWS or not layer.in_shapes:
+    if layer.op in VIEWS or layer.op in CONSTANT or not layer.in_shapes:
         yield _equation(layer, "activations", 0, "elements: nothing is written")
         yield _equation(layer, "memory", 0, "bytes: nothing is moved")
         return
@@ -110,8 +140,10 @@ def _memory(layer: Layer, bytes_per_element: int) -> Iterator[Equation]:
     )
     inputs = map(_symbols, layer.in_shapes, places)
     read = reduce(add, map(formulas.elements, inputs))
+    # of an embedding's table, the rows that are looked up
+    used = elements(layer.out_shape) if layer.op == "embedding" else weights(layer)
     moved = formulas.bytes_moved(
-        read, number("params", params(layer)), written, number("bytes", bytes_per_element)
+        read, number("params", used), written, number("bytes", bytes_per_element)
     )
     yield _equation(layer, "activations", written, "elements written")
     yield _equation(layer, "memory", moved, "bytes read and written")
@@ -122,13 +154,16 @@ def _field(trace: Trace, layer: Layer) -> Iterator[Equation]:
     if layer.op not in WINDOWS or layer.kernel is None:
         return
     before = known_fields(trace)[layer.inputs[0]]
-    if before is None or before.vertical is None or before.horizontal is None:
+    if before is None or before.size is None or before.places:
         return
-    axes = {"": before.vertical}
-    if before.vertical != before.horizontal or not _is_square(layer):
-        axes = {" height": before.vertical, " width": before.horizontal}
+    letters = SIDES[len(before.axes)]
+    axes = {
+        f" {QUANTITIES[letter]}": axis for letter, axis in zip(letters, before.axes, strict=True)
+    }
+    if len(set(before.axes)) == 1 and _is_square(layer):
+        axes = {"": before.axes[0]}
     for index, (which, axis) in enumerate(axes.items()):
-        if len(axis.lo) > 1:
+        if axis is None or len(axis.lo) > 1:
             continue
         jump = number("jump_in", axis.advance)
         size = formulas.field_size(
@@ -148,7 +183,9 @@ def _sum_of(quantity: str, layers: list[Layer], count: Callable[..., Any]) -> It
     parts = [part for part in parts if part.result]
     yield from parts
     numbers = " + ".join(f"{part.result:,}" for part in parts) or "0"
-    yield Equation("in all", quantity, "the sum", numbers, sum(part.result for part in parts), "")
+    least = quantity == "MACs" and any(layer.op == "unknown" for layer in layers)
+    total = sum(part.result or 0 for part in parts)
+    yield Equation("in all", quantity, "the sum", numbers, total, "at least" if least else "")
 
 
 def _equation(layer: Layer, quantity: str, value: Expression | int, unit: str = "") -> Equation:
@@ -158,12 +195,17 @@ def _equation(layer: Layer, quantity: str, value: Expression | int, unit: str = 
 
 
 def _symbols(shape: Shape, which: str) -> list[Expression]:
-    letters = "CHW" if len(shape) == 3 else "F"
+    letters = LETTERS.get(len(shape)) or [f"n{axis}" for axis in range(len(shape))]
     return [
         number(f"{letter}_{which}", extent) for letter, extent in zip(letters, shape, strict=True)
     ]
 
 
+LETTERS = {1: "F", 3: "CHW", 4: "CDHW"}
+"""What the extents of a shape are called; of other shapes they are numbered."""
+
+
 def _is_square(layer: Layer) -> bool:
-    pairs = (layer.kernel or (1, 1), layer.stride, layer.dilation)
-    return all(vertical == horizontal for vertical, horizontal in pairs)
+    return all(
+        len(set(sizes)) == 1 for sizes in (layer.kernel, layer.stride, layer.dilation) if sizes
+    )

@@ -1,10 +1,11 @@
 """`field`: what one unit of each layer can see."""
 
 from fractions import Fraction
+from math import prod
 from typing import Any, NamedTuple
 
 from mobilenet_lab.analysis import known_fields
-from mobilenet_lab.layers import Layer, Shape, Trace
+from mobilenet_lab.layers import CONVS, Layer, Shape, Sizes, Trace
 from mobilenet_lab.receptive_field import ADAPTIVE, WINDOWS, Field
 from mobilenet_lab.reports.table import Column, Table
 from mobilenet_lab.verbs.common import WHOLE, facts, field_size, heading, traced
@@ -17,10 +18,10 @@ class Seen(NamedTuple):
     window: str
     """Kernel, stride and dilation: "3×3 /2"."""
     out_shape: Shape
-    size: tuple[int, int] | str | None
+    size: tuple[int, ...] | str | None
     """WHOLE if there is no limit, None if branches are misaligned."""
-    jump: tuple[int | Fraction, int | Fraction] | None
-    start: tuple[int | Fraction, int | Fraction] | None
+    jump: tuple[int | Fraction, ...] | None
+    start: tuple[int | Fraction, ...] | None
     sees: str
     """Which units see the whole image."""
 
@@ -62,7 +63,9 @@ def field(network: str | Trace, *, all_layers: bool = False, **options: Any) -> 
     if any(seen is not None and seen.gated for seen in fields):
         notes.append("*: a gate on the way has seen the whole image; the field is the map's.")
     if None in fields:
-        notes.append("–: branches are misaligned, so that no one receptive field is true.")
+        notes.append(
+            "–: branches are misaligned or values changed places, so that no one field is true."
+        )
     return Table(
         f"Receptive fields of {heading(trace)}",
         COLUMNS,
@@ -73,15 +76,14 @@ def field(network: str | Trace, *, all_layers: bool = False, **options: Any) -> 
 
 
 def _seen(layer: Layer, field: Field | None, image: Shape) -> Seen:
-    axes = (field.vertical, field.horizontal) if field else (None, None)
-    known = [axis for axis in axes if axis is not None]
+    known = [axis for axis in field.axes if axis is not None] if field and field.size else []
     return Seen(
         layer.name,
         window(layer),
         layer.out_shape,
         field_size(field),
-        (known[0].jump, known[1].jump) if len(known) == 2 else None,
-        (known[0].start, known[1].start) if len(known) == 2 else None,
+        tuple(axis.jump for axis in known) or None,
+        tuple(axis.start for axis in known) or None,
         _sees(layer, field, image),
     )
 
@@ -89,25 +91,29 @@ def _seen(layer: Layer, field: Field | None, image: Shape) -> Seen:
 def _sees(layer: Layer, field: Field | None, image: Shape) -> str:
     if field is None:
         return ""
-    units = layer.out_shape[1:] or (1, 1)
+    units = field.units(layer.out_shape)
     gated = "*" if field.gated else ""
-    covering, all_units = field.covering(image[1:], units), units[0] * units[1]
+    covering, all_units = field.covering(image[1:], units), prod(units)
     return ("all" if covering == all_units else "some" if covering else "") + gated
 
 
 def window(layer: Layer) -> str:
     """Kernel, stride and dilation, as they are usually written: "3×3 /2"; else the operation."""
-    if layer.op in ADAPTIVE and layer.out_shape[1:] == (1, 1):
+    if layer.op in ADAPTIVE and set(layer.out_shape[1:]) == {1}:
         return "global pool"
     if layer.kernel is None:
-        return layer.op.replace("_", " ")
+        return layer.mode if layer.op in NAMED else layer.op.replace("_", " ")
     text = "×".join(map(str, layer.kernel))
-    if layer.stride != (1, 1):
-        text += f" /{_pair(layer.stride)}"
-    if layer.dilation != (1, 1):
-        text += f" dilation {_pair(layer.dilation)}"
-    return text if layer.op == "conv2d" else f"{text} {layer.op.replace('_', ' ')}"
+    if set(layer.stride) != {1}:
+        text += f" /{_sizes(layer.stride)}"
+    if set(layer.dilation) != {1}:
+        text += f" dilation {_sizes(layer.dilation)}"
+    return text if layer.op in CONVS else f"{text} {layer.op.replace('_', ' ')}"
 
 
-def _pair(pair: tuple[int, int]) -> str:
-    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}×{pair[1]}"
+NAMED = ("elementwise", "reduce", "unknown")
+"""Operations that are told by their mode."""
+
+
+def _sizes(sizes: Sizes) -> str:
+    return str(sizes[0]) if len(set(sizes)) == 1 else "×".join(map(str, sizes))

@@ -97,7 +97,7 @@ def check_layers(trace: Trace, dtype: str = "float32") -> int:
     for layer, seen in zip(trace.layers, fields, strict=True):
         if layer.op == "input":
             continue
-        row, before = rows[layer.name], list(fields[layer.inputs[0]][:2])
+        row, before = rows[layer.name], list(fields[layer.inputs[0]].axes)
         told = explain(trace, layer.name, dtype=dtype).rows
         assert {"params", "MACs", "FLOPs", "memory"} <= {equation.quantity for equation in told}
         for equation in told:
@@ -105,7 +105,9 @@ def check_layers(trace: Trace, dtype: str = "float32") -> int:
             symbols = bound(layer, equation, row, DTYPES[dtype], before)
             assert worked_out(equation.numbers) == equation.result, equation
             assert worked_out(equation.symbols, symbols) == equation.result, equation
-            assert expected(layer, row, seen[:2])[equation.quantity] == equation.result, equation
+            assert expected(layer, row, list(seen.axes))[equation.quantity] == equation.result, (
+                equation
+            )
             count += 1
     return count
 

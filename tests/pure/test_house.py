@@ -26,7 +26,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("channels", "formulas", "expression", "sources"),
     ("layers",),
-    ("net", "receptive_field"),
+    ("tape", "receptive_field"),
+    ("net",),
     ("blocks", "detection/"),
     ("architectures/",),
     # detectors and segmenters stand on the others' features

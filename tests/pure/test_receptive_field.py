@@ -84,7 +84,7 @@ def test_symmetric_padding_makes_the_field_independent_of_the_image(resolution: 
 def test_one_window_of_each_kind() -> None:
     net = Net()
     x = net.input(1, 32)
-    assert receptive_fields(net.trace(x)) == [Field(Axis((0,), (0,), 1), Axis((0,), (0,), 1))]
+    assert receptive_fields(net.trace(x)) == [Field((Axis((0,), (0,), 1), Axis((0,), (0,), 1)))]
     y = net.conv2d(x, 1, 3, name="three")
     assert square(field_of(net, y)) == (3, 1, 1)
     y = net.conv2d(y, 1, 3, 2, padding=0, name="stride")
@@ -127,7 +127,7 @@ def test_a_rectangle() -> None:
 def test_a_square_window_with_different_padding() -> None:
     net = Net()
     field = field_of(net, net.conv2d(net.input(1, 20), 1, 3, padding=(0, 2)))
-    assert field == Field(Axis((0,), (2,), 1), Axis((-2,), (0,), 1))
+    assert field == Field((Axis((0,), (2,), 1), Axis((-2,), (0,), 1)))
 
 
 def test_an_even_kernel_looks_between_pixels() -> None:
@@ -175,7 +175,7 @@ def test_a_global_pool_has_no_size() -> None:
     net = Net()
     x = net.conv2d(net.input(2, (9, 12)), 2, 3)
     pool = net.adaptive_avg_pool(x)
-    assert field_of(net, pool) == Field(None, None)
+    assert field_of(net, pool) == Field((None, None))
     assert field_of(net, pool).size is None
     flat = net.flatten(pool)
     assert field_of(net, net.linear(flat, 5)).size is None
@@ -231,14 +231,14 @@ def test_branches_may_differ_along_one_axis() -> None:
     wide, tall = net.conv2d(x, 1, (1, 7), name="wide"), net.conv2d(x, 1, (7, 1), name="tall")
     assert square(field_of(net, net.concat(wide, tall))) == (7, 1, 3)
     field = field_of(net, net.add(x, wide))
-    assert field == Field(Axis((0,), (0,), 1), Axis((-3,), (3,), 1))
+    assert field == Field((Axis((0,), (0,), 1), Axis((-3,), (3,), 1)))
 
 
 def test_two_global_pools_are_no_gate() -> None:
     net = Net()
     x = net.input(2, 8)
     pools = net.adaptive_avg_pool(x), net.adaptive_max_pool(x, name="largest")
-    assert field_of(net, net.add(*pools)) == Field(None, None, gated=False)
+    assert field_of(net, net.add(*pools)) == Field((None, None), gated=False)
 
 
 def test_branches_with_different_jumps_are_refused() -> None:

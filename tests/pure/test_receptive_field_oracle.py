@@ -70,7 +70,7 @@ def test_a_chain_sees_what_its_sets_say(image: tuple[int, int], chain: list) -> 
             break
         field = receptive_fields(net.trace(x))[-1]
         assert x.shape == (1, *map(len, seen))
-        for axis, units, side in zip(field[:2], seen, image, strict=True):
+        for axis, units, side in zip(field.axes, seen, image, strict=True):
             check(axis, units, side)
         whole = [
             sum(bool(unit) and ends(unit) == (0, side - 1) for unit in units)
