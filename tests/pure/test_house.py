@@ -38,6 +38,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
         "architectures/lraspp",
     ),
     ("registry",),
+    ("importers/",),
     ("analysis", "accuracies"),
     ("conventions", "resolutions"),
     ("reports/",),
@@ -47,7 +48,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__init__", "__main__"),
 )
-AMONG_THEMSELVES = ("reports/", "verbs/")
+AMONG_THEMSELVES = ("reports/", "verbs/", "importers/")
 """Levels whose files may import each other."""
 LAZY = ("cli", "__init__")
 """Files that name all rooms: beside ALWAYS_NEEDED, they import them inside functions only."""
