@@ -138,6 +138,8 @@ def checked(key: str, value: Any, parameter: inspect.Parameter) -> Any:
         return _bounded(key, value)
     elif isinstance(value, list | tuple) and tuple in kinds and set(map(type, value)) == {int}:
         return tuple([_bounded(key, each) for each in value])
+    if not kinds and not words:
+        raise LabError(f"{key} is a number, a text or a list of them, not {shown(value)}")
     allowed = [*(NOUNS[kind] for kind in NOUNS if kind in kinds), *(f'"{w}"' for w in words)]
     raise LabError(f"{key} is {' or '.join(allowed)}, not {shown(value)}")
 
