@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from mobilenet_lab import __version__
 from mobilenet_lab.errors import LabError
-from mobilenet_lab.output import Format, answer, progress
+from mobilenet_lab.output import Format, answer, progress, write_file
 
 
 class Verbs(TyperGroup):
@@ -411,6 +411,33 @@ def reconcile(
     answer(table, format, output, force)
     if table.differing:
         raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    name: Name,
+    width: Width = None,
+    resolution: Resolution = None,
+    classes: Classes = None,
+    in_channels: InChannels = None,
+    further: Further = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """A network as a text file to edit.
+
+    TOML with a line for each layer and a table of the blocks; the other commands read it back.
+    """
+    from mobilenet_lab.verbs.export import export as ask
+
+    options = given(
+        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+    )
+    text = ask(name, **options)
+    if output is None or output == Path("-"):
+        typer.echo(text, nl=False)
+    else:
+        write_file(output, text, force)
 
 
 @app.command()

@@ -78,10 +78,8 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.fullmatch(
-            r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error)
-        )
-        reason, line, column = found.groups() if found else (str(error), None, None)
+        found = TOML_ERROR.fullmatch(str(error))
+        reason, line, column = found.groups("") if found else (str(error), "", "")
         at = f", column {column}" if column else ""
         raise LabError(f"{where}, line {line or max(len(lines), 1)}{at}: {reason}") from None
     except ValueError:

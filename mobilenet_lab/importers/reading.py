@@ -178,7 +178,11 @@ class Reader:
     def image(self, options: Mapping[str, Any]) -> Feature:
         """Records the input."""
         with self.at(("input",)):
-            shape = self.document["input"]
+            shape, name = self.document["input"], "input"
+            if isinstance(shape, dict):
+                said = _Line(shape, ("input",))
+                self.check_keys(said, ("name", "shape"), "key of input,")
+                shape, name = shape.get("shape"), self.told(said, "name", str, name)
             if isinstance(shape, str):
                 sides = shape.lower().replace("×", "x").split("x")
                 shape = [int(side) if NUMBER.fullmatch(side) else side for side in sides]
@@ -188,8 +192,8 @@ class Reader:
                 raise LabError("only an image (channels, height, width) has a resolution")
             shape = [options.get("in_channels", shape[0]), *options.get("resolution", shape[1:])]
             if len(shape) == 3:
-                return self.net.input(shape[0], (shape[1], shape[2]))
-            return self.net.tensor(shape)
+                return self.net.input(shape[0], (shape[1], shape[2]), name)
+            return self.net.tensor(shape, name)
 
     def define(self, blocks: _Line) -> None:
         """Makes operations of the file's blocks; what their lines say is seen when they are run."""

@@ -26,21 +26,31 @@ def dumps(trace: Trace) -> str:
     Raises:
         LabError: a layer is of a kind that a file cannot say.
     """
+    if not trace.layers or trace.layers[0].op != "input":
+        raise LabError("a network in a file begins with its input")
+    if trace.unused:
+        raise LabError(f"a file cannot say what no layer uses: {', '.join(trace.unused)}")
     for factored in (True, False):
         text = _Writer(trace, factored).text()
         try:
-            again = loads(text)
+            lost = _lost(trace, loads(text))
         except LabError as error:
-            wrong = f"{error}"
-            continue
-        pairs = zip(trace.layers, again.layers, strict=False)
-        differing = [layer.name for layer, copy in pairs if layer != copy]
-        if len(trace.layers) == len(again.layers) and not differing:
-            if again.outputs == trace.outputs and dict(again.taps) == dict(trace.taps):
-                return text
-            differing = ["outputs or taps"]
-        wrong = ", ".join(differing[:1]) or "the number of layers"
-    raise LabError(f"a file cannot say {trace.name or 'this network'}: {wrong}")
+            lost = str(error)
+        if not lost:
+            return text
+    raise LabError(f"a file cannot say all of {trace.name or 'this network'}: {lost}")
+
+
+def _lost(trace: Trace, again: Trace) -> str:
+    """The first thing that a file has lost of `trace`; empty if nothing."""
+    for layer, copy in zip(trace.layers, again.layers, strict=False):
+        if layer != copy:
+            return f"layer {layer.name}"
+    if len(trace.layers) != len(again.layers):
+        return f"{len(trace.layers) - len(again.layers)} layers"
+    if trace.outputs != again.outputs:
+        return "its outputs"
+    return "" if dict(trace.taps) == dict(again.taps) else "its landmarks"
 
 
 class _Writer:
@@ -57,8 +67,10 @@ class _Writer:
     def text(self) -> str:
         """The whole file."""
         layers, settings = self.trace.layers, self.trace.settings
-        shape = "x".join(map(str, self.trace.input_shape))
-        top: dict[str, Any] = {"format": 1, "name": self.trace.name or "network", "input": shape}
+        image: Any = "x".join(map(str, self.trace.input_shape))
+        if layers[0].name != "input":
+            image = {"name": layers[0].name, "shape": list(self.trace.input_shape)}
+        top: dict[str, Any] = {"format": 1, "name": self.trace.name or "network", "input": image}
         if any(node.values.get("features") == "classes" for node in leaves(self.nodes)):
             top["classes"] = settings["classes"]
         if self.trace.outputs != (len(layers) - 1,):
@@ -196,6 +208,8 @@ def _rows(rows: list[list[Any]], depth: int) -> str:
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_key(key)} = {_toml(each)}' for key, each in value.items())} }}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, str):

@@ -1,0 +1,17 @@
+"""A network as a text file that can be edited and read back (docs/files.md)."""
+
+from typing import Any
+
+from mobilenet_lab.importers.writing import dumps
+from mobilenet_lab.layers import Trace
+from mobilenet_lab.verbs.common import traced
+
+
+def export(network: str | Trace, **options: Any) -> str:
+    """The text of a network's file; options are those of `registry.trace`.
+
+    Raises:
+        UnknownNameError: no such network or option.
+        LabError: a layer is of a kind that a file cannot say.
+    """
+    return dumps(traced(network, **options))
