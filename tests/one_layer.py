@@ -13,8 +13,27 @@ def conv(net: Net, x: Feature, **how: object) -> Feature:
     return net.conv2d(x, 4, 3, padding=0, **how)
 
 
-# On a map of 6 x 8 x 10 (480 elements): what each convention counts, in the order of ORDER.
-# Measured with one-layer modules; `tests/twins/test_counters.py` runs the tools themselves.
+def times(net: Net, x: Feature, axes: tuple[int, ...]) -> Feature:
+    """`x` as a matrix (or several) times itself with its axes in another order."""
+    return net.matmul(x, net.permute(x, axes))
+
+
+def attention(net: Net, x: Feature, keys: int, width: int) -> Feature:
+    *heads, _, depth = x.shape
+    key = net.parameter((*heads, keys, depth), "key")
+    return net.attention(x, key, net.parameter((*heads, keys, width), "value"))
+
+
+MAP = (6, 8, 10)
+SIGNAL = (6, 11)
+VOLUME = (6, 4, 5, 7)
+VECTOR = (10,)
+TOKENS = (8, 10)
+TEXT = (7,)
+
+# On a map of 6 x 8 x 10 (480 elements) or the shape given behind: what each convention counts, in
+# the order of ORDER. Measured with one-layer modules; `tests/twins/test_counters.py` runs the tools
+# themselves.
 ONE_LAYER = {
     # 3 * 3 * 6 * 4 * 6 * 8 = 10,368 MACs; 4 * 6 * 8 = 192 outputs
     "conv": (conv, (10368, 10368, 10368, 20736, 10368, 10368, 10368, 20736, 10368)),
@@ -88,9 +107,177 @@ ONE_LAYER = {
     "split": (lambda n, x: n.split(x, (3, 3))[0], (0,) * 9),
     "shuffle": (lambda n, x: n.channel_shuffle(x, 2), (0,) * 9),
     "dropout": (lambda n, x: n.dropout(x), (0,) * 9),
+    "signal: conv": (
+        lambda n, x: n.conv1d(x, 4, 3, 2, bias=True),
+        (432, 432, 456, 864, 456, 456, 432, 888, 432), SIGNAL,
+    ),
+    "volume: conv": (
+        lambda n, x: n.conv3d(x, 4, 3, (1, 2, 2), bias=True),
+        (31104, 31104, 31296, 62208, 31296, 31296, 31104, 62400, 31104), VOLUME,
+    ),
+    "volume: grouped": (
+        lambda n, x: n.conv3d(x, 4, 2, padding=0, groups=2),
+        (6912, 6912, 6912, 13824, 6912, 6912, 6912, 13824, 6912), VOLUME,
+    ),
+    "transposed": (
+        lambda n, x: n.conv_transpose(x, 4, 3, 2, padding=1),
+        (17280, 17280, 61560, 34560, 17280, 17280, 61560, 34560, 61560),
+    ),
+    "transposed with bias": (
+        lambda n, x: n.conv_transpose(x, 4, (3, 2), (3, 2), padding=(1, 0), bias=True),
+        (11520, 11520, 65120, 23040, 13280, 13280, 63360, 23100, 63360),
+    ),
+    "transposed, dilated": (
+        lambda n, x: n.conv_transpose(x, 4, 3, 2, dilation=2, output_padding=1, bias=True),
+        (17280, 17280, 105600, 34560, 19200, 19200, 103680, 34584, 103680),
+    ),
+    "transposed, grouped": (
+        lambda n, x: n.conv_transpose(x, 8, 3, 2, padding=1, groups=2, bias=True),
+        (17280, 17280, 63840, 34560, 19560, 19560, 61560, 17360, 123120),
+    ),
+    "transposed, depthwise": (
+        lambda n, x: n.conv_transpose(x, 6, 2, 2, groups=6, bias=True),
+        (1920, 1920, 9600, 3840, 3840, 3840, 7680, 20, 7680),
+    ),
+    "transposed, square": (
+        lambda n, x: n.conv_transpose(x, 6, 2, 2),
+        (11520, 11520, 46080, 23040, 11520, 11520, 46080, 23040, 46080),
+    ),
+    "signal: transposed": (
+        lambda n, x: n.conv_transpose(x, 4, 3, 2, bias=True),
+        (792, 792, 1748, 1584, 884, 884, 1656, 1604, 1656), SIGNAL,
+    ),
+    "volume: transposed": (
+        lambda n, x: n.conv_transpose(x, 4, 3, 2, padding=1, bias=True),
+        (90720, 90720, 533988, 181440, 93996, 93996, 530712, 181536, 530712), VOLUME,
+    ),
+    "tokens: linear": (
+        lambda n, x: n.linear(x, 7),
+        (560, 560, 77, 1120, 616, 616, 560, 1120, 560), TOKENS,
+    ),
+    "tokens: linear without bias": (
+        lambda n, x: n.linear(x, 7, bias=False),
+        (560, 560, 70, 1120, 560, 560, 560, 1120, 560), TOKENS,
+    ),
+    "text: embedding": (lambda n, x: n.embedding(x, 11, 5), (0, 0, 55, 0, 0, 0, 0, 0, 0), TEXT),
+    "tokens: matrix product": (
+        lambda n, x: times(n, x, (1, 0)),
+        (640, 640, 0, 1280, 0, 640, 0, 0, 640), TOKENS,
+    ),
+    "matrix products": (
+        lambda n, x: times(n, x, (0, 2, 1)),
+        (3840, 3840, 0, 7680, 0, 3840, 0, 0, 3840),
+    ),
+    "attention": (lambda n, x: attention(n, x, 9, 10), (8640, 0, 0, 0, 0, 0, 0, 0, 8640)),
+    "attention, values of another width": (
+        lambda n, x: attention(n, x, 9, 5),
+        (6480, 0, 0, 12960, 0, 6480, 0, 0, 6480),
+    ),
+    "tokens: attention": (
+        lambda n, x: attention(n, x, 9, 10),
+        (1440, 0, 0, 0, 0, 0, 0, 0, 1440), TOKENS,
+    ),
+    "vector: batch norm": (lambda n, x: n.batch_norm(x), (0, 20, 20, 0, 20, 0, 40, 20, 10), VECTOR),
+    "signal: batch norm": (
+        lambda n, x: n.batch_norm(x),
+        (0, 132, 12, 0, 132, 0, 264, 132, 66), SIGNAL,
+    ),
+    "volume: batch norm": (
+        lambda n, x: n.batch_norm(x),
+        (0, 1680, 12, 0, 1680, 0, 3360, 1680, 840), VOLUME,
+    ),
+    "tokens: layer norm": (
+        lambda n, x: n.layer_norm(x),
+        (0, 400, 20, 0, 80, 0, 320, 400, 80), TOKENS,
+    ),
+    "layer norm of all": (
+        lambda n, x: n.layer_norm(x, 3),
+        (0, 2400, 960, 0, 480, 0, 1920, 2400, 480),
+    ),
+    "tokens: layer norm, scale": (
+        lambda n, x: n.layer_norm(x, vectors=1),
+        (0, 400, 10, 0, 80, 0, 320, 400, 80), TOKENS,
+    ),
+    "tokens: layer norm, plain": (
+        lambda n, x: n.layer_norm(x, vectors=0),
+        (0, 320, 0, 0, 80, 0, 160, 320, 0), TOKENS,
+    ),
+    "group norm": (lambda n, x: n.group_norm(x, 3), (0, 2400, 12, 0, 960, 0, 0, 2400, 480)),
+    "group norm, plain": (
+        lambda n, x: n.group_norm(x, 3, vectors=0),
+        (0, 1920, 0, 0, 480, 0, 0, 1920, 0),
+    ),
+    "instance norm": (
+        lambda n, x: n.instance_norm(x, vectors=2),
+        (0, 2400, 12, 0, 960, 0, 1920, 2400, 480),
+    ),
+    "instance norm, plain": (
+        lambda n, x: n.instance_norm(x),
+        (0, 1920, 0, 0, 480, 0, 960, 1920, 0),
+    ),
+    "signal: instance norm": (
+        lambda n, x: n.instance_norm(x, vectors=2),
+        (0, 330, 12, 0, 132, 0, 264, 330, 66), SIGNAL,
+    ),
+    "tokens: rms norm": (lambda n, x: n.rms_norm(x), (0, 0, 10, 0, 0, 0, 0, 0, 0), TOKENS),
+    "tokens: rms norm, plain": (lambda n, x: n.rms_norm(x, vectors=0), (0,) * 9, TOKENS),
+    "leaky relu": (lambda n, x: n.act(x, "leaky_relu"), (0, 0, 0, 0, 480, 0, 0, 480, 480)),
+    "elu": (lambda n, x: n.act(x, "elu"), (0, 0, 0, 0, 960, 0, 0, 480, 0)),
+    "mish": (lambda n, x: n.act(x, "mish"), (0,) * 9),
+    "signal: max pool": (
+        lambda n, x: n.max_pool(x, 3, 2, 1),
+        (0, 0, 0, 0, 132, 0, 0, 66, 0), SIGNAL,
+    ),
+    "volume: max pool": (lambda n, x: n.max_pool(x, 2), (0, 0, 0, 0, 1680, 0, 0, 840, 0), VOLUME),
+    "signal: average pool": (
+        lambda n, x: n.avg_pool(x, 2),
+        (0, 0, 0, 0, 132, 0, 30, 66, 30), SIGNAL,
+    ),
+    "volume: average pool": (
+        lambda n, x: n.avg_pool(x, 2),
+        (0, 0, 0, 0, 1680, 0, 72, 840, 72), VOLUME,
+    ),
+    "signal: global pool": (
+        lambda n, x: n.adaptive_avg_pool(x),
+        (0, 0, 0, 0, 132, 0, 72, 66, 6), SIGNAL,
+    ),
+    "volume: adaptive pool": (
+        lambda n, x: n.adaptive_avg_pool(x, 3),
+        (0, 0, 0, 0, 1680, 0, 1002, 840, 162), VOLUME,
+    ),
+    "signal: adaptive max pool": (
+        lambda n, x: n.adaptive_max_pool(x, 3),
+        (0, 0, 0, 0, 132, 0, 0, 66, 0), SIGNAL,
+    ),
+    "signal: upsampling": (lambda n, x: n.upsample(x, 2), (0, 0, 0, 0, 264, 0, 132, 66, 0), SIGNAL),
+    "signal: upsampling, linear": (
+        lambda n, x: n.upsample(x, 2, mode="bilinear"),
+        (0, 0, 0, 0, 264, 0, 660, 66, 0), SIGNAL,
+    ),
+    "signal: upsampling to 23": (
+        lambda n, x: n.upsample(x, size=(23,)),
+        (0, 0, 0, 0, 138, 0, 0, 23, 0), SIGNAL,
+    ),
+    "volume: upsampling": (
+        lambda n, x: n.upsample(x, 2),
+        (0, 0, 0, 0, 13440, 0, 6720, 840, 0), VOLUME,
+    ),
+    "volume: upsampling, trilinear": (
+        lambda n, x: n.upsample(x, 2, mode="bilinear"),
+        (0, 0, 0, 0, 13440, 0, 0, 840, 0), VOLUME,
+    ),
+    "volume: upsampling to a size": (
+        lambda n, x: n.upsample(x, size=(9, 11, 8)),
+        (0, 0, 0, 0, 4752, 0, 0, 792, 0), VOLUME,
+    ),
+    "reshaped": (lambda n, x: n.reshape(x, (48, 10)), (0,) * 9),
+    "permuted": (lambda n, x: n.permute(x, (1, 2, 0)), (0,) * 9),
+    "sliced": (lambda n, x: n.slice(x, 1, 4, 2), (0,) * 9),
+    "with a parameter": (lambda n, x: n.concat(n.parameter((2, 8, 10)), x), (0,) * 9),
 }  # fmt: skip
 
 
 def one_layer(kind: str) -> Trace:
+    make, _, *shape = ONE_LAYER[kind]
     net = Net()
-    return net.trace(ONE_LAYER[kind][0](net, net.input(6, (8, 10))))
+    return net.trace(make(net, net.tensor(*shape or [MAP])))

@@ -4,9 +4,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mobilenet_lab.counters import taken_apart
+
 
 def count(module: nn.Module, image: torch.Tensor) -> int:
     """FLOPs of one forward pass on `image` (N x C x H x W), 2 per multiply-accumulate."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), taken_apart(), FlopCounterMode(display=False) as counter:
         module(image)
     return counter.get_total_flops()

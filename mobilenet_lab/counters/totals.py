@@ -14,6 +14,8 @@ from importlib import import_module
 import torch
 from torch import Tensor, nn
 
+from mobilenet_lab.counters import taken_apart
+
 Tool = Callable[[nn.Module, Tensor], int]
 
 
@@ -97,6 +99,7 @@ def run(tool: str, module: nn.Module, image: Tensor) -> int:
         contextlib.redirect_stdout(silence),
         contextlib.redirect_stderr(silence),
         torch.no_grad(),
+        taken_apart(),
     ):
         warnings.simplefilter("ignore")
         return TOOLS[tool](module, image)

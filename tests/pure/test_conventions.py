@@ -33,7 +33,11 @@ def test_counts_are_ints() -> None:
 
 
 def test_what_each_term_is_called() -> None:
-    macs, norm, bias = "MACs of conv and linear", "batch norm, per element", "bias adds"
+    macs, matrices = "MACs of conv and linear", "MACs of matrix products"
+    attention = "MACs of attention"
+    bias, spread = "bias adds", "weights of transposed conv, at output positions"
+    batch, group = "batch norm, per element", "group norm, per element"
+    layer, instance = "layer norm, per element", "instance norm, per element"
     pools, twice, upsampled = "input of pools", ", module and function", "upsampled elements"
     adaptive, lrn = "adaptive average pools", "products and window sums of local response norm"
     names = {
@@ -47,25 +51,36 @@ def test_what_each_term_is_called() -> None:
     }
     average = "output of average pools"
     assert names == {
-        "paper": {macs},
-        "fvcore": {macs, norm, f"input of {adaptive}", upsampled},
-        "torchinfo": {macs, "batch norm, per channel", bias},
-        "flop_counter": {macs},
-        "ptflops_pytorch": {
-            *(macs, norm, bias, f"relu{twice}", f"gelu{twice}", "relu6", "silu", "softmax"),
-            *(f"{pools}{twice}", upsampled, lrn),
+        "paper": {macs, matrices, attention},
+        "fvcore": {
+            *(macs, matrices, batch, layer, group, instance),
+            *(f"input of {adaptive}", upsampled),
         },
-        "ptflops_aten": {macs, bias},
+        "torchinfo": {
+            *(macs, spread, bias, "batch norm, per channel", "group norm, per channel"),
+            *("instance norm, per channel", "layer norm, per value", "rms norm, per value"),
+            *("parameters of linear layers over rows", "parameters of embeddings"),
+        },
+        "flop_counter": {macs, matrices, attention},
+        "ptflops_pytorch": {
+            *(macs, bias, batch, layer, group, instance),
+            *(f"relu{twice}", f"gelu{twice}", f"elu{twice}"),
+            *("relu6", "silu", "softmax", "leaky relu", f"{pools}{twice}", upsampled, lrn),
+        },
+        "ptflops_aten": {macs, matrices, attention, bias},
         "thop": {
-            *(macs, norm, f"input of {adaptive}", f"output of {adaptive}", average, upsampled),
+            *(macs, spread, batch, layer, instance, average, upsampled),
+            *(f"input of {adaptive}", f"output of {adaptive}"),
             *("rows of softmax", "cut off in floating point"),
         },
         "calflops": {
-            *(macs, norm, bias, "relu", "silu", "gelu", "softmax", pools, lrn),
+            *(macs, bias, batch, layer, group, instance, pools, lrn),
+            *("relu", "leaky relu", "silu", "gelu", "elu", "softmax"),
             *("input of upsamplings", "positions upsampled to"),
         },
         "torchprofile": {
-            *(macs, norm, f"output of {adaptive}", average, "products with gates", upsampled),
+            *(macs, matrices, attention, spread, batch, layer, group, instance),
+            *(f"output of {adaptive}", average, "products with gates", upsampled, "leaky relu"),
             "local response norm, per element",
         },
     }

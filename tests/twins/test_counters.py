@@ -1,15 +1,18 @@
 """Every counter, run: it prints what the closed form of its convention says, to the integer."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import ptflops
 import pytest
 import thop
 import torch
+import torch.nn.functional as F
 from networks import NAMES, fitting
 from one_layer import ONE_LAYER, ORDER, one_layer
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 import mobilenet_lab as lab
@@ -18,7 +21,7 @@ from mobilenet_lab.cli import app
 from mobilenet_lab.conventions import CONVENTIONS
 from mobilenet_lab.counters import totals
 from mobilenet_lab.interpreter_torch import Interpreted
-from mobilenet_lab.layers import Trace
+from mobilenet_lab.layers import Layer, Shape, Trace
 from mobilenet_lab.net import Net
 
 from .cases import build, label
@@ -52,8 +55,168 @@ class Kept(nn.Module):
 def test_one_layer(kind: str, tool: str) -> None:
     trace = one_layer(kind)
     module = Kept(Interpreted(trace)).eval()
-    counted = totals.run(tool, module, torch.zeros(1, *trace.input_shape))
+    numbers = torch.long if trace.layers[-1].op == "embedding" else torch.float
+    counted = totals.run(tool, module, torch.zeros(1, *trace.input_shape, dtype=numbers))
     assert counted == ONE_LAYER[kind][1][ORDER.index(tool)]
+
+
+# What a module of somebody else's may do, and `Net` does not record
+
+
+class Function(nn.Module):
+    """A function as a module, so that a tool can be given it; `y` is a parameter of its own."""
+
+    def __init__(self, function: Callable[..., torch.Tensor], *shape: int) -> None:
+        super().__init__()
+        self.function = function
+        self.y = nn.Parameter(torch.ones(shape)) if shape else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x) if self.y is None else self.function(x, self.y)
+
+
+MAP = 6, 8, 10
+FOREIGN: dict[str, tuple[nn.Module, str, dict[str, Any]]] = {
+    "mean": (Function(lambda x: x.mean((2, 3))), "reduce", {"mode": "mean"}),
+    "sum": (Function(lambda x: x.sum((2, 3))), "reduce", {"mode": "sum"}),
+    "largest": (Function(lambda x: x.amax(1)), "reduce", {"mode": "amax"}),
+    "times a number": (Function(lambda x: x * 2), "elementwise", {"mode": "mul"}),
+    "plus a number": (Function(lambda x: x + 2), "elementwise", {"mode": "add"}),
+    "quotient": (Function(lambda x: x / 2), "elementwise", {"mode": "div"}),
+    "exponential": (Function(torch.exp), "elementwise", {"mode": "exp"}),
+    "hardtanh": (nn.Hardtanh(), "elementwise", {"mode": "hardtanh"}),
+    "softplus": (nn.Softplus(), "elementwise", {"mode": "softplus"}),
+    "log softmax": (nn.LogSoftmax(1), "elementwise", {"mode": "log_softmax"}),
+    "softmax along the rows": (nn.Softmax(-1), "softmax", {"axes": (2,)}),
+    "padding": (nn.ReflectionPad2d(1), "pad", {}),
+    "expansion": (Function(lambda x: x[:, None].expand(-1, 2, -1, -1, -1)), "expand", {}),
+    "roll": (Function(lambda x: torch.roll(x, 1, 2)), "roll", {}),
+    "gathering": (Function(lambda x: x[:, torch.tensor([0, 2])]), "gather", {}),
+    "batch norm, plain": (nn.BatchNorm2d(6, affine=False), "batch_norm", {"vectors": 0}),
+    "padding same": (
+        nn.Conv2d(6, 4, 3, padding="same"),
+        "conv2d",
+        {"kernel": (3, 3), "bias": True, "mode": "same"},
+    ),
+    "padding valid": (
+        nn.Conv2d(6, 4, 3, padding="valid"),
+        "conv2d",
+        {"kernel": (3, 3), "bias": True, "mode": "valid"},
+    ),
+    "nearest exact": (
+        nn.Upsample(scale_factor=2, mode="nearest-exact"),
+        "upsample",
+        {"mode": "nearest exact", "scale": (2, 2)},
+    ),
+    "bicubic": (
+        nn.Upsample(scale_factor=2, mode="bicubic"),
+        "upsample",
+        {"mode": "bicubic", "scale": (2, 2)},
+    ),
+    "corners aligned": (
+        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+        "upsample",
+        {"mode": "bilinear aligned", "scale": (2, 2)},
+    ),
+    "a matrix on the right": (
+        Function(torch.Tensor.__matmul__, 10, 7),
+        "matmul",
+        {"in_shapes": (MAP, (10, 7))},
+    ),
+    "a matrix on the left": (
+        Function(lambda x, y: y @ x, 7, 8),
+        "matmul",
+        {"in_shapes": ((7, 8), MAP)},
+    ),
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_one_foreign_layer(kind: str, tool: str) -> None:
+    module, op, details = FOREIGN[kind]
+    image = torch.zeros(1, *MAP)
+    with torch.no_grad():
+        out: Shape = tuple(module.eval()(image).shape[1:])
+    layer = Layer("x", op, (0,), (MAP,), out, "x", "x", "x")._replace(**details)
+    assert totals.run(tool, Kept(module).eval(), image) == CONVENTIONS[tool].count(layer)
+
+
+# Functions in the place of modules: the tools that watch operators count them the same
+
+
+FUNCTIONS: dict[str, Function] = {
+    "conv": Function(lambda x, w: F.conv2d(x, w), 4, 6, 3, 3),
+    "transposed": Function(lambda x, w: F.conv_transpose2d(x, w, None, 2, 1), 6, 4, 3, 3),
+    "linear without bias": Function(lambda x, w: F.linear(x.flatten(1), w), 7, 480),
+    "group norm": Function(lambda x, w: F.group_norm(x, 3, w[0], w[1]), 2, 6),
+    "group norm, plain": Function(lambda x: F.group_norm(x, 3)),
+    "instance norm, plain": Function(F.instance_norm),
+    "layer norm of all": Function(lambda x, w: F.layer_norm(x, MAP, w[0], w[1]), 2, *MAP),
+    "adaptive pool": Function(lambda x: F.adaptive_avg_pool2d(x, (3, 4))),
+    "average pool": Function(lambda x: F.avg_pool2d(x, 2)),
+    "upsampling by 2": Function(lambda x: F.interpolate(x, scale_factor=2)),
+    "upsampling by 2, bilinear": Function(
+        lambda x: F.interpolate(x, scale_factor=2, mode="bilinear")
+    ),
+    "matrix products": Function(lambda x: torch.matmul(x, x.mT)),
+    "attention": Function(lambda x, y: F.scaled_dot_product_attention(x, y, y), 1, 6, 9, 10),
+}
+
+
+@pytest.mark.parametrize("tool", ["fvcore", "flop_counter", "ptflops_aten", "torchprofile"])
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_a_function_counts_as_its_module(kind: str, tool: str) -> None:
+    counted = totals.run(tool, Kept(FUNCTIONS[kind]).eval(), torch.zeros(1, *MAP))
+    assert counted == ONE_LAYER[kind][1][ORDER.index(tool)]
+
+
+def test_flop_counter_counts_attention_where_pytorch_takes_it_apart() -> None:
+    """On the CPU: not of four axes, or with a mask that is learned."""
+    query = torch.zeros(1, 6, 8, 10)
+    macs = 6 * 8 * 8 * (10 + 10)
+    attend = F.scaled_dot_product_attention
+    learned = Function(lambda x, mask: attend(x, x, x, mask), 8, 8)
+    given = Function(lambda x: attend(x, x, x, torch.zeros(8, 8)))
+    causal = Function(lambda x: attend(x, x, x, is_causal=True))
+    assert totals.run("flop_counter", learned, query) == 2 * macs
+    assert totals.run("flop_counter", given, query) == 0
+    assert totals.run("flop_counter", causal, query) == 0
+    plain = Function(lambda x: attend(x, x, x))
+    assert totals.run("flop_counter", plain, query[None]) == 2 * macs
+    assert totals.run("torchprofile", learned, query) == macs
+    assert totals.run("fvcore", learned, query) == 0
+
+
+class Attends(nn.Module):
+    """Self-attention over tokens of 12 features; asked for its weights or not."""
+
+    def __init__(self, heads: int, asked: bool) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(12, heads, batch_first=True)
+        self.asked = asked
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.attention(x, x, x, need_weights=self.asked)[0]
+
+
+@pytest.mark.parametrize("heads", [3, 4])
+@pytest.mark.parametrize("asked", [False, True])
+def test_attention_modules_are_taken_apart(heads: int, asked: bool) -> None:
+    """Else PyTorch does one with an even number of heads in one operator, and tools count 0.
+
+    Asked for its weights it multiplies matrices, otherwise it calls the function.
+    """
+    module, tokens = Attends(heads, asked).eval(), torch.zeros(1, 9, 12)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(tokens)
+    linear, products = 4 * 9 * 12 * 12, 2 * 9 * 9 * 12
+    seen = linear + products if asked else linear
+    assert counter.get_total_flops() == (2 * seen if heads % 2 else 0)
+    assert totals.run("flop_counter", module, tokens) == 2 * seen
+    assert totals.run("fvcore", module, tokens) == seen
+    assert totals.run("torchinfo", module, tokens) == totals.run("thop", module, tokens) == 0
+    assert torch.backends.mha.get_fastpath_enabled()
 
 
 def check(trace: Trace, module: nn.Module) -> None:
