@@ -163,7 +163,7 @@ class Reader:
             for tap in taps.values:
                 self.net.tap(tap, self.fed(taps, tap, self.frame)[0])
             outputs = self.fed(top, "outputs", self.frame) if "outputs" in top.values else [x]
-            if len(shape) > 1:
+            if len(shape) == 3:
                 settings |= {"resolution": shape[1:], "in_channels": shape[0]}
             kept = {key: settings[key] for key in registry.COMMON if settings.get(key)}
             return replace(self.net.trace(*outputs), name=name, settings=kept)
