@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 from networks import NAMES
-from one_layer import ONE_LAYER, ORDER, one_layer
+from one_layer import FOREIGN, MAP, ONE_LAYER, ORDER, foreign, one_layer
 from typer.testing import CliRunner
 
 import mobilenet_lab as lab
@@ -24,6 +24,17 @@ def test_one_layer(kind: str) -> None:
     trace = one_layer(kind)
     counts = tuple(CONVENTIONS[name].total(trace.layers) for name in ORDER)
     assert counts == ONE_LAYER[kind][1]
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_one_foreign_layer(kind: str) -> None:
+    layer, counts = FOREIGN[kind]
+    assert tuple(CONVENTIONS[name].count(layer) for name in ORDER) == counts
+
+
+def test_of_an_unknown_operation_nothing_is_said() -> None:
+    layer = foreign("unknown", MAP, mode="grid_sampler")
+    assert all(each.terms(layer) == () for each in CONVENTIONS.values())
 
 
 def test_counts_are_ints() -> None:
@@ -47,6 +58,7 @@ def test_what_each_term_is_called() -> None:
             for layer in one_layer(kind).layers[1:]
             for term in each.terms(layer)
         }
+        | {term.name for layer, _ in FOREIGN.values() for term in each.terms(layer)}
         for key, each in CONVENTIONS.items()
     }
     average = "output of average pools"
@@ -81,7 +93,7 @@ def test_what_each_term_is_called() -> None:
         "torchprofile": {
             *(macs, matrices, attention, spread, batch, layer, group, instance),
             *(f"output of {adaptive}", average, "products with gates", upsampled, "leaky relu"),
-            "local response norm, per element",
+            *("local response norm, per element", "means", "products with numbers"),
         },
     }
 
