@@ -19,6 +19,7 @@ LARGEST_FILE = 1_000_000
 """Bytes; the largest network here takes a fiftieth."""
 MOST_PARTS = 50
 """Of a dotted key: tomllib takes the square of their number."""
+DIGITS = re.compile(r"[0-9_]{4300}")
 TOML_ERROR = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)")
 
 
@@ -82,7 +83,8 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
         reason, line, column = found.groups("") if found else (str(error), "", "")
         at = f", column {column}" if column else ""
         raise LabError(f"{where}, line {line or max(len(lines), 1)}{at}: {reason}") from None
-    except ValueError:
-        raise LabError(f"{where}: a number of too many digits") from None
+    except ValueError:  # Python makes no int of so many digits
+        number = next((n for n, line in enumerate(lines, 1) if DIGITS.search(line)), 1)
+        raise LabError(f"{where}, line {number}: a number of too many digits") from None
     except RecursionError:
         raise LabError(f"{where}: lists are nested too deeply") from None

@@ -45,7 +45,7 @@ NOUNS = {
     dict: "a table",
 }
 MOST_LINES = 100_000
-"""Lines that are run, repeats and blocks included."""
+"""Layers, and lines that are run, repeats and blocks included."""
 WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 NUMBER = re.compile(r"[0-9]{1,15}")
 
@@ -81,6 +81,10 @@ class _Tape(Net):
     @property
     def prefix(self) -> str:
         return self._open.prefix
+
+    @property
+    def recorded(self) -> int:
+        return len(self._layers)
 
     @property
     def staged(self) -> bool:
@@ -140,6 +144,9 @@ class Reader:
             LabError: the file says something that makes no network.
         """
         top = _Line(self.document, ())
+        for place in _too_large(self.document, ()):
+            with self.at(place):
+                raise LabError("a whole number has 18 digits at most")
         with self.at(()):
             self.check_keys(top, TOP, "key")
             if self.told(top, "format", int, FORMAT) != FORMAT:
@@ -238,10 +245,8 @@ class Reader:
 
     def line(self, line: _Line, x: Feature, frame: _Frame) -> Feature:
         """Runs one line: a layer, a block, a group of lines, or a table of them."""
-        self.run += 1
-        if self.run > MOST_LINES:
-            raise LabError(f"a network has {MOST_LINES:,} layers at most")
         with self.at(line.at):
+            self.step()
             sources = self.fed(line, "from", frame) if "from" in line.values else [x]
             frame = frame._replace(names={"c_in": sources[0].channels, **frame.names})
             if not self.told(line, "when", bool, True, frame):
@@ -259,6 +264,12 @@ class Reader:
             for tap in self.told(line, "tap", list, []):
                 self.net.tap(tap, x)
             return x
+
+    def step(self) -> None:
+        """Counts what is run, so that no file runs for ever."""
+        self.run += 1
+        if max(self.run, self.net.recorded) > MOST_LINES:
+            raise LabError(f"a network has {MOST_LINES:,} layers at most")
 
     @contextmanager
     def opened(self, line: _Line) -> Iterator[list[str]]:
@@ -327,7 +338,7 @@ class Reader:
         numbered = bool(times) or (found.numbered and not frame.blocks and not placed)
         for turn in range(self.turns(line, times[0], frame) if times else 1):
             if turn:
-                self.run += 1
+                self.step()
                 given |= {key: 1 for key in ("stride", "s") if key in given}
             number = str(self.number(self.net.prefix)) if numbered else ""
             path = self.net.prefix + number
@@ -366,7 +377,8 @@ class Reader:
             full = long if key not in parameters and long in parameters else key
             with self.at(line.place(key)):
                 if full not in parameters:
-                    raise UnknownNameError(f"key of {op}", key, [*parameters, *KEYS])
+                    takes = f"it takes {', '.join(parameters) or 'nothing'}"
+                    raise UnknownNameError(f"key of {op}", key, [*parameters, *KEYS], takes)
                 if full in given:
                     raise LabError(f"{full} is given twice")
                 given[full] = self.value(full, value, parameters[full], frame)
@@ -455,7 +467,7 @@ class Reader:
         if found is None:
             if any(f"{path}.".startswith(f"{name}.") for name in _names(self.document)):
                 raise LabError(f"layer {path!r} is not before this line, or inside another block")
-            raise UnknownNameError("layer", path, self.net.known())
+            raise UnknownNameError("layer", path, self.net.known(), "no line before this has it")
         return found
 
     def single(self, sources: list[Feature]) -> Feature:
@@ -480,6 +492,8 @@ class Reader:
         """
         value = line.values.get(key, default)
         with self.at(line.place(key)):
+            if value is None:
+                raise LabError(f"{key} is missing")
             if isinstance(value, str) and frame is not None:
                 value = evaluate(value, frame.names)
             if isinstance(value, str) and kind is list:
@@ -503,6 +517,15 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, dict | list):
         for each in value.values() if isinstance(value, dict) else value:
             yield from _texts(each)
+
+
+def _too_large(value: Any, place: Place) -> Iterator[Place]:
+    """Where whole numbers stand that even TOML does not have to know."""
+    if isinstance(value, int) and abs(value) >= 10**18:
+        yield place
+    elif isinstance(value, dict | list):
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _too_large(each, (*place, key))
 
 
 def _names(value: Any) -> Iterator[str]:
