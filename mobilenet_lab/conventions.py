@@ -4,7 +4,13 @@ A convention takes a layer to its terms: each a name, a factor and a base, such 
 element of batch norm. Their sum over a network is the number that the tool prints for the network's
 module in eval mode, per image; sorted by name they are the bridge from one tool's number to
 another's. The forms hold for the releases named and for modules as the lab builds them:
-activations, pools and norms are modules, sums and products are the operators + and *.
+activations, pools and norms are modules, sums and products are the operators +, * and @.
+
+An operation that is unknown to the lab has no terms: then every total is "at least" so much.
+
+A layer that is read from somebody's module says in `mode` what changes a count: of a convolution
+"same" or "valid", padding by a word; of batch norm "training", statistics of the image itself; of
+attention "apart", that PyTorch makes matrix products of it whatever its shapes.
 """
 
 from collections.abc import Callable, Iterable
@@ -93,7 +99,7 @@ def dispatched(layer: Layer, each: int = 1) -> Terms:
     keys it is two matrix products. A matrix times a vector is another that they do not know.
     """
     shapes = layer.in_shapes
-    if layer.op == "attention" and shapes[0][-1] == shapes[2][-1]:
+    if layer.op == "attention" and layer.mode != "apart" and shapes[0][-1] == shapes[2][-1]:
         return ()
     if layer.op == "matmul" and len(shapes[1]) == 1:
         return ()
@@ -109,6 +115,13 @@ def per_element(layer: Layer, learned: int, plain: int) -> Terms:
     """So many per element of a norm that has learned a scale, or has not."""
     each = learned if layer.vectors else plain
     return (Term(f"{_words(layer)}, per element", each, inputs(layer)),) if each else ()
+
+
+def by_statistics(layer: Layer) -> Terms:
+    """fvcore's and calflops' count of a norm: less where the mean and the variance are given."""
+    if layer.op == "batch_norm" and layer.mode != "training":
+        return per_element(layer, 2, 1)
+    return per_element(layer, 5, 4)
 
 
 MACS = "MACs of conv and linear"
@@ -143,10 +156,8 @@ def fvcore(layer: Layer) -> Terms:
     """
     on_map = len(layer.out_shape) == 3
     match layer.op:
-        case "batch_norm":
-            return per_element(layer, 2, 1)
-        case "layer_norm" | "group_norm" | "instance_norm":
-            return per_element(layer, 5, 4)
+        case "batch_norm" | "layer_norm" | "group_norm" | "instance_norm":
+            return by_statistics(layer)
         case "adaptive_avg_pool" if on_map:
             return (Term(ADAPTIVE, 1, inputs(layer)),)
         case "upsample" if on_map and layer.mode == "nearest":
@@ -276,10 +287,8 @@ def calflops(layer: Layer) -> Terms:
     match layer.op:
         case "linear":
             return products(layer, 2)
-        case "batch_norm":
-            return per_element(layer, 2, 1)
-        case "layer_norm" | "group_norm" | "instance_norm":
-            return per_element(layer, 5, 4)
+        case "batch_norm" | "layer_norm" | "group_norm" | "instance_norm":
+            return by_statistics(layer)
         case "relu" | "leaky_relu" | "silu" | "gelu" | "elu" | "softmax":
             return (Term(_words(layer), 1, inputs(layer)),)
         case "upsample" if layer.scale:

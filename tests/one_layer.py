@@ -350,6 +350,18 @@ FOREIGN = {
         foreign("batch_norm", MAP, vectors=0),
         (0, 480, 0, 0, 480, 0, 960, 480, 0),
     ),
+    "batch norm of the image": (
+        foreign("batch_norm", MAP, mode="training"),
+        (0, 2400, 12, 0, 960, 0, 1920, 2400, 480),
+    ),
+    "batch norm of the image, plain": (
+        foreign("batch_norm", MAP, mode="training", vectors=0),
+        (0, 1920, 0, 0, 480, 0, 960, 1920, 0),
+    ),
+    "attention, taken apart": (
+        foreign("attention", MAP, mode="apart", in_shapes=(MAP, MAP, MAP, (8, 8))),
+        (7680, 0, 0, 15360, 0, 7680, 0, 0, 7680),
+    ),
     "padding same": (
         foreign("conv2d", (4, 8, 10), kernel=(3, 3), bias=True, mode="same"),
         (17280, 0, 17600, 34560, 17600, 17600, 17280, 34880, 0),

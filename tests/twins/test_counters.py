@@ -102,6 +102,11 @@ FOREIGN_MODULES: dict[str, nn.Module] = {
     "roll": Function(lambda x: torch.roll(x, 1, 2)),
     "gathering": Function(lambda x: x[:, torch.tensor([0, 2])]),
     "batch norm, plain": nn.BatchNorm2d(6, affine=False),
+    "batch norm of the image": nn.BatchNorm2d(6, track_running_stats=False),
+    "batch norm of the image, plain": nn.BatchNorm2d(6, affine=False, track_running_stats=False),
+    "attention, taken apart": Function(
+        lambda x, mask: F.scaled_dot_product_attention(x, x, x, mask), 8, 8
+    ),
     "padding same": nn.Conv2d(6, 4, 3, padding="same"),
     "padding valid": nn.Conv2d(6, 4, 3, padding="valid"),
     "nearest exact": nn.Upsample(scale_factor=2, mode="nearest-exact"),
