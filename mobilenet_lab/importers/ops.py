@@ -24,6 +24,8 @@ SHORT = {"c": "channels", "k": "kernel", "s": "stride"}
 SIGNED = ("axes", "axis", "shape", "shifts")
 """Arguments that count from the end, or leave an extent open, by negative numbers."""
 DEPTHWISE = "depthwise"
+ANYTHING = bool | int | float | str | tuple[int, ...]
+"""What the argument of a file's own block takes."""
 REQUIRED = inspect.Parameter.empty
 
 
@@ -124,6 +126,8 @@ def checked(key: str, value: Any, parameter: inspect.Parameter) -> Any:
         LabError: it is of another kind, or out of all bounds.
     """
     kinds, words = accepts(parameter.annotation)
+    if key == "groups" and value == DEPTHWISE:
+        return value
     if isinstance(value, str):
         if value == "none" and NoneType in kinds:
             return None
@@ -138,8 +142,6 @@ def checked(key: str, value: Any, parameter: inspect.Parameter) -> Any:
         return _bounded(key, value)
     elif isinstance(value, list | tuple) and tuple in kinds and set(map(type, value)) == {int}:
         return tuple([_bounded(key, each) for each in value])
-    if not kinds and not words:
-        raise LabError(f"{key} is a number, a text or a list of them, not {shown(value)}")
     allowed = [*(NOUNS[kind] for kind in NOUNS if kind in kinds), *(f'"{w}"' for w in words)]
     raise LabError(f"{key} is {' or '.join(allowed)}, not {shown(value)}")
 

@@ -19,6 +19,7 @@ from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.importers.expressions import evaluate
 from mobilenet_lab.importers.lines import Path as Place
 from mobilenet_lab.importers.ops import (
+    ANYTHING,
     DEPTHWISE,
     KEYS,
     PLACES,
@@ -95,10 +96,10 @@ class _Tape(Net):
         prefix = self.prefix
         while True:
             path = prefix + name
-            if path in self.made:
-                return self.made[path]
             if path in self._names:
                 return Feature(self._names[path], self._layers[self._names[path]].out_shape)
+            if path in self.made:
+                return self.made[path]
             if not prefix:
                 return self.feature(name) if name in self._taps else None
             prefix = "".join(prefix[:-1].rpartition(".")[:2])
@@ -225,7 +226,8 @@ class Reader:
                     for argument in channels:
                         if argument not in arguments:
                             raise UnknownNameError("argument", argument, arguments)
-                parameters = {key: Parameter(key, Parameter.KEYWORD_ONLY) for key in arguments}
+                make = partial(Parameter, kind=Parameter.KEYWORD_ONLY, annotation=ANYTHING)
+                parameters = {key: make(key) for key in arguments}
                 run = partial(self.block, block, name)
                 self.blocks[name] = Operation(run, parameters, 1, 1, None, tuple(channels), True)
 
@@ -393,49 +395,40 @@ class Reader:
 
     def value(self, key: str, value: Any, parameter: Parameter, frame: _Frame) -> Any:
         """What an operation is given, of the kind that it takes; a file's block takes any."""
-        anything = parameter.annotation is REQUIRED
+        anything = parameter.annotation is ANYTHING
         if isinstance(value, str) and value in frame.names:
             value = frame.names[value]
         elif isinstance(value, list):
             value = [evaluate(v, frame.names) if isinstance(v, str) else v for v in value]
-        elif isinstance(value, str) and not (anything and WORD.fullmatch(value)):
-            with_words = key == "groups" and value == DEPTHWISE
+        elif isinstance(value, str) and anything:
+            value = value if WORD.fullmatch(value) else evaluate(value, frame.names)
+        elif isinstance(value, str):
             try:
-                return value if with_words else checked(key, value, parameter)
+                return checked(key, value, parameter)
             except LabError:
                 if WORD.fullmatch(value) and not frame.blocks:
                     raise  # a word out of place, rather than an expression
             value = evaluate(value, frame.names)
-        if anything and not isinstance(value, dict) and not _nested(value):
-            return value
         return checked(key, value, parameter)
 
     def call(
-        self,
-        line: _Line,
-        found: Operation,
-        sources: list[Feature],
-        given: dict[str, Any],
+        self, line: _Line, found: Operation, sources: list[Feature], given: dict[str, Any]
     ) -> Feature:
         """Records what an operation makes of its sources."""
         if found.most == 0 and "from" not in line.values:
             sources = []
         if len(sources) < found.least or (found.most is not None and len(sources) > found.most):
-            raise LabError(
-                f"{line.values['op']} is fed from {found.least} layers, not {len(sources)}"
-            )
+            op, few = line.values["op"], f"{found.least} layer{'s' * (found.least != 1)}"
+            raise LabError(f"{op} is fed from {few}, not {len(sources)}")
         if given.get("groups") == DEPTHWISE:
             given["groups"] = sources[0].channels
             given.setdefault("channels", sources[0].channels)
-        if found.name is None:
-            x: Feature = found.make(self.net, *sources, **given)
-            return x
-        given["name"] = self.told(line, "name", str, found.name)
-        path = self.net.prefix + given["name"]
+        if found.name is not None:
+            given["name"] = self.told(line, "name", str, found.name)
         made = found.make(self.net, *sources, **given)
-        if isinstance(made, list):
-            return self.net.feature(f"{path}.{len(made) - 1}")
-        self.net.made[path] = x = made
+        x: Feature = made[-1] if isinstance(made, list) else made
+        if found.name is not None and x is made:
+            self.net.made[self.net.prefix + given["name"]] = x
         return x
 
     def block(self, block: _Line, name: str, _: Net, x: Feature, /, **given: Any) -> Feature:
@@ -504,10 +497,6 @@ class Reader:
             if not of_kind or (kind is str and not value.strip()):
                 raise LabError(f"{key} is {NOUNS[kind]}, not {shown(value)}")
         return value
-
-
-def _nested(value: Any) -> bool:
-    return isinstance(value, list) and any(isinstance(each, list | dict) for each in value)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -46,14 +46,38 @@ class Scopes:
         self.names: dict[int, list[str]] = {}
         self.fixed = _answers(trace)
 
-    def tree(self) -> list[Node]:
-        """Every layer but the first, the input, in the scopes around it.
+    def tree(self, flat: bool = False) -> list[Node]:
+        """Every layer but the first, the input, in the scopes around it; or flat, each for itself.
 
         Raises:
             LabError: no operation of a file records a layer.
         """
         self._note(self.trace.layers[0].name, 0)
+        if flat:
+            return list(self._singles())
         return list(self._nodes(1, len(self.trace.layers), Scope()))
+
+    def _singles(self) -> Iterator[Node]:
+        """Each layer with all of its scopes on its own line, however they were opened."""
+        at, layers = 1, self.trace.layers
+        while at < len(layers):
+            layer = layers[at]
+            name, stage, block, role = layer.name, layer.stage, layer.block, layer.role
+            if stage != name:
+                places, prefix = {"stage": stage, "role": role}, f"{block}."
+                if name == prefix + role:
+                    del places["role"]
+                if block != stage:
+                    places["block"] = block[len(stage) + 1 :]
+            else:
+                prefix = name.removesuffix(role)
+                places = {"part": prefix[:-1]} if prefix else {}
+            node, stop = self._leaf(at, len(layers), Scope(prefix))
+            if node.sources:
+                node.sources = [(index, layers[index].name) for index, _ in node.sources]
+            node.values = {**places, **node.values}
+            yield node
+            at = stop
 
     def _nodes(self, start: int, end: int, scope: Scope) -> Iterator[Node]:
         at = start
@@ -81,7 +105,7 @@ class Scopes:
         head = f"{scope.prefix}{rest.partition('.')[0]}"
         stop = self._run(at, end, head)
         run = layers[at:stop]
-        if not scope.stage and not direct and all(_under(each.stage, head) for each in run):
+        if run and not scope.stage and not direct and all(_under(each.stage, head) for each in run):
             return "part", head, stop
         if layer.stage != scope.stage and _under(layer.name, layer.stage):
             stop = self._run(at, end, layer.stage, stage=layer.stage)

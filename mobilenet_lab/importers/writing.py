@@ -15,8 +15,8 @@ from mobilenet_lab.importers.scopes import Node, Scopes, leaves
 from mobilenet_lab.layers import Trace
 
 HEADER = """\
-# A network, line by line. `width = 0.5` here would halve every count of channels below; a table has
-# a row for each block, and what the block does with its columns stands under [blocks].
+# A network, line by line. A table has a row for each block; what the block does with its columns
+# stands under [blocks]. `width = 0.5` here would multiply every count of channels.
 """
 
 
@@ -30,8 +30,8 @@ def dumps(trace: Trace) -> str:
         raise LabError("a network in a file begins with its input")
     if trace.unused:
         raise LabError(f"a file cannot say what no layer uses: {', '.join(trace.unused)}")
-    for factored in (True, False):
-        text = _Writer(trace, factored).text()
+    for form in ("blocks", "scopes", "flat"):
+        text = _Writer(trace, form).text()
         try:
             lost = _lost(trace, loads(text))
         except LabError as error:
@@ -54,10 +54,10 @@ def _lost(trace: Trace, again: Trace) -> str:
 
 
 class _Writer:
-    def __init__(self, trace: Trace, factored: bool) -> None:
+    def __init__(self, trace: Trace, form: str = "blocks") -> None:
         self.trace, self.scopes, self.blocks = trace, Scopes(trace), Blocks()
-        self.nodes = self.scopes.tree()
-        if factored:
+        self.nodes = self.scopes.tree(form == "flat")
+        if form == "blocks":
             self.blocks.factor(self.nodes)
         self.taps: dict[int, list[str]] = {}
         """Landmarks that no line has told yet."""

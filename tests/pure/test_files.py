@@ -3,8 +3,10 @@
 import json
 import re
 import tomllib
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -128,6 +130,54 @@ def wide() -> Trace:
 def test_other_layers_come_back_too() -> None:
     trace = wide()
     assert_same(trace, loads(dumps(trace)))
+
+
+NAMES = ["a", "b", "conv", "0", "1", "expand", "norm", "input", "se", "x.y", "stage1", "act"]
+
+
+def scribbled(random: Random) -> Trace:
+    """Any scopes in any order, also opened twice, and any wiring."""
+    net = Net()
+    features = [net.input(4, 8)]
+
+    def body(depth: int) -> None:
+        for _ in range(random.randint(1, 4)):
+            name, x = random.choice(NAMES), random.choice(features)
+            kind = random.choice(["part", "stage", "block", "scope"])
+            role = random.choice(["", "", "r", "q", name])
+            with suppress(LabError):  # two layers of one name
+                match random.randint(0, 9):
+                    case 0 | 1 | 2 | 3 if depth < 4:
+                        told = {} if kind == "part" else {"role": role}
+                        with getattr(net, kind)(name, **told):
+                            body(depth + 1)
+                        continue
+                    case 4 | 5:
+                        groups, act = (
+                            random.choice([1, 2, 4]),
+                            random.choice([None, "relu", "silu"]),
+                        )
+                        x = net.conv(features[-1], 4, groups=groups, act=act, name=name, role=role)
+                    case 6:
+                        x = net.add(x, features[-1], name=name)
+                    case 7:
+                        x = net.conv2d(x, 4, 1, name=name)
+                    case 8:
+                        x = net.batch_norm(net.tap(name, x), name=name)
+                    case _:
+                        x = net.act(features[-1], "relu", name=name)
+                features.append(x)
+
+    body(0)
+    body(0)
+    return replace(net.trace(*random.sample(features, min(2, len(features)))), name="network")
+
+
+@pytest.mark.parametrize("seed", range(0, 200, 20))
+def test_any_scopes_and_wiring_come_back(seed: int) -> None:
+    for each in range(seed, seed + 20):
+        trace = scribbled(Random(each))
+        assert_same(trace, loads(dumps(trace)))
 
 
 def test_what_a_file_cannot_say_names_the_layer() -> None:
