@@ -110,11 +110,9 @@ def macs(layer: Layer, number: Wrap = _value) -> Number:
 
 def channel_axis(layer: Layer) -> int:
     """Which axis of a layer's input holds its channels."""
-    shape = layer.in_shapes[0]
     if layer.kernel is not None:
-        return len(shape) - len(layer.kernel) - 1
-    # behind it are at most three axes of space, before it windows of one image
-    return 0 if len(shape) < 5 else len(shape) - 4
+        return len(layer.in_shapes[0]) - len(layer.kernel) - 1
+    return layer.axes[0] if layer.axes else 0
 
 
 def _convolution(layer: Layer, number: Wrap) -> tuple[Any, ...]:

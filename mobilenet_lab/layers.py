@@ -102,7 +102,8 @@ class Layer(NamedTuple):
     """The first channel (of `slice`: place) that this part hands on."""
     mode: str = ""
     """How an upsampling fills in: nearest or bilinear (pixel centres, corners not aligned); what an
-    `elementwise`, `reduce` or `unknown` operation does."""
+    `elementwise`, `reduce` or `unknown` operation does; "batch statistics" of a batch norm that
+    does not use running ones."""
     scale: Sizes | None = None
     """The whole factors of an upsampling by a scale; None of one to a given size."""
     eps: float = 0.0
@@ -115,7 +116,8 @@ class Layer(NamedTuple):
     """The padding follows from the input's size ("same"): on another it may be another."""
     axes: Sizes = ()
     """Axes of the shape that it works along: the new order of `permute`, the one of `slice` or a
-    softmax that is not over the channels, those that `reduce` and `layer_norm` take together."""
+    softmax that is not over the channels, those that `reduce` and `layer_norm` take together, that
+    of the channels for another norm whose input does not begin with them."""
     vectors: int = 2
     """What a norm learns for each channel: 2, a scale and a shift; 1, a scale; or 0."""
     entries: int = 0

@@ -87,6 +87,17 @@ class SPPF(nn.Module):
         return self.merge(torch.cat((x, near, further, far), 1))
 
 
+class Concat(nn.Module):
+    """Features one after another along an axis of N x C x H x W."""
+
+    def __init__(self, axis: int = 1) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, *features: Tensor) -> Tensor:
+        return torch.cat(features, self.axis)
+
+
 class Rows(nn.ModuleDict):
     """Some rows of a list, each under its number and module: 9_c3.
 
@@ -102,6 +113,7 @@ class Rows(nn.ModuleDict):
             c_in = sum(channels[row.i + i if i < 0 else i] for i in row.source)
             if row.module == "Concat":
                 channels[row.i] = c_in
+                self[self.key(row)] = Concat(*row.arguments)
                 continue
             if row.module == "Upsample":
                 channels[row.i] = c_in
@@ -125,10 +137,7 @@ class Rows(nn.ModuleDict):
         made = dict(made)
         for row in self.rows:
             x = [made[row.i + i if i < 0 else i] for i in row.source]
-            if row.module == "Concat":
-                made[row.i] = torch.cat(x, *row.arguments)
-            else:
-                made[row.i] = self[self.key(row)](*x)
+            made[row.i] = self[self.key(row)](*x)
         return made
 
 

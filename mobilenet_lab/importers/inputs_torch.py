@@ -1,0 +1,86 @@
+"""What a module is given to be read: tensors without values, made from shapes."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from mobilenet_lab.errors import LabError, UnknownNameError, quoted
+from mobilenet_lab.importers.recorder_torch import argument_names
+
+Spec: TypeAlias = Any
+"""A shape, (3, 224, 224) or "3x224x224" or "77:int64", a tensor, or a list or dict of such."""
+LARGEST = 10**9
+DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool")
+
+
+class Inputs(NamedTuple):
+    """How forward is called, and every tensor in it by name."""
+
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    named: dict[str, Tensor]
+
+
+def given_inputs(module: nn.Module, spec: Spec) -> Inputs:
+    """The inputs of a module, with a batch of one.
+
+    Raises:
+        LabError: a shape of no use.
+    """
+    named: dict[str, Tensor] = {}
+    if isinstance(spec, dict):
+        return Inputs(((), {key: _made(key, each, named) for key, each in spec.items()}), named)
+    if _is_one(spec):
+        return Inputs(((_made("input", spec, named),), {}), named)
+    if not isinstance(spec, list | tuple) or not spec:
+        raise LabError(f"an input is a shape like 3x224x224, not {quoted(spec)}")
+    names = argument_names(module, len(spec))
+    made = tuple(_made(key, each, named) for key, each in zip(names, spec, strict=True))
+    return Inputs((made, {}), named)
+
+
+def _is_one(spec: Spec) -> bool:
+    """Whether it is one tensor: a shape, a text or a tensor itself."""
+    if isinstance(spec, str | Tensor):
+        return True
+    return isinstance(spec, Sequence) and bool(spec) and all(type(each) is int for each in spec)
+
+
+def _made(name: str, spec: Spec, named: dict[str, Tensor]) -> Any:
+    """The tensor or the nest of tensors of a spec, each noted by name."""
+    if isinstance(spec, dict):
+        return {key: _made(f"{name}.{key}", each, named) for key, each in spec.items()}
+    if _is_one(spec):
+        named[name] = _tensor(spec)
+        return named[name]
+    if isinstance(spec, list | tuple) and spec:
+        return type(spec)(_made(f"{name}.{n}", each, named) for n, each in enumerate(spec))
+    raise LabError(f"an input is a shape like 3x224x224, not {quoted(spec)}")
+
+
+def _tensor(spec: str | Sequence[int] | Tensor) -> Tensor:
+    if isinstance(spec, Tensor):
+        if spec.dim() < 1 or len(spec) != 1:
+            raise LabError("an example input has a batch of one in front")
+        shape, dtype = tuple(spec.shape), spec.dtype
+    else:
+        shape, dtype = _parsed(spec)
+        shape = (1, *shape)
+    if not all(1 <= side <= LARGEST for side in shape):
+        raise LabError(f"an input's sides are whole numbers from 1 to {LARGEST:,}, not {shape[1:]}")
+    with torch.inference_mode():
+        return torch.empty(shape, dtype=dtype, device="meta")
+
+
+def _parsed(spec: str | Sequence[int]) -> tuple[tuple[int, ...], torch.dtype]:
+    if not isinstance(spec, str):
+        return tuple(spec), torch.float32
+    sides, colon, kind = spec.lower().replace("×", "x").partition(":")
+    if colon and kind not in DTYPES:
+        raise UnknownNameError("dtype", kind, DTYPES)
+    parts = [part.strip() for part in sides.split("x")]
+    if not all(part.isdecimal() and len(part) < 20 for part in parts):
+        raise LabError(f"an input is a shape like 3x224x224 or 77:int64, not {quoted(spec)}")
+    dtype: torch.dtype = getattr(torch, kind or "float32")
+    return tuple(map(int, parts)), dtype

@@ -1,0 +1,248 @@
+"""The operators that a module's forward pass calls, each with the module it belongs to.
+
+The pass runs on tensors of the `meta` device, which have shapes and no values, so that nothing is
+computed and nothing of the module is touched. Autograd is off, so that an operator is seen before
+PyTorch takes it apart: `conv2d`, `linear`, `scaled_dot_product_attention`. These are the operators
+of `torch.export`'s graphs (tests hold the two together), in a fraction of its time; what export
+cannot follow (a branch that depends on a value) ends here, too.
+"""
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from mobilenet_lab.errors import LabError
+
+
+class Visit(NamedTuple):
+    """One call of one module."""
+
+    path: str
+    module: nn.Module
+    number: int
+    """Of all calls of modules, in order."""
+
+
+class Call(NamedTuple):
+    """One operator as it was called. Tensors stand for themselves; none has values."""
+
+    operator: Any
+    arguments: dict[str, Any]
+    """By the names of the operator's schema."""
+    outputs: tuple[Tensor, ...]
+    visits: tuple[Visit, ...]
+    """The modules around it, from the outermost in."""
+
+    @property
+    def name(self) -> str:
+        """`conv2d`; in place or not makes no difference."""
+        return str(self.operator._schema.name).rpartition("::")[2].rstrip("_") or "_"
+
+
+class Recorder(TorchDispatchMode):
+    """Writes down every operator that is called while it is active.
+
+    `keep` says which operators are taken as they are; any other that PyTorch can take apart is.
+    """
+
+    def __init__(self, module: nn.Module, keep: Callable[[Any], bool]) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self._keep = keep
+        self._paths = {id(part): path for path, part in module.named_modules()}
+        self._open: list[Visit] = []
+        self._visited = 0
+        self._stand_ins: dict[int, Tensor] = {}
+        self._made: set[int] = set()
+        self._alive: list[Any] = []
+        """Nothing seen is let go, so that an id stays that of one tensor."""
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        arguments = _bound(operator, args, kwargs)
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        # what was made on the way from numbers alone (positions, say) has values
+        if given and not all(id(tensor) in self._made for tensor in given):
+            args, kwargs = tree_map_only(Tensor, self._stand_in, (args, kwargs))
+        if not self._keep(operator):
+            with self:
+                answer = operator.decompose(*args, **kwargs)
+            if answer is not NotImplemented:
+                return answer
+        answer = operator(*args, **kwargs)
+        outputs = tuple(leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor))
+        self._made.update(id(output) for output in outputs if output.device.type != "meta")
+        self._alive += [*given, *outputs]
+        self.calls.append(Call(operator, arguments, outputs, tuple(self._open)))
+        return answer
+
+    def _stand_in(self, tensor: Tensor) -> Tensor:
+        """The tensor without values that stands for one of the module's."""
+        if tensor.device.type == "meta":
+            return tensor
+        if id(tensor) not in self._stand_ins:
+            with torch.inference_mode(False):  # so that views of it may be made
+                made = torch.empty_strided(
+                    tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta"
+                )
+            self._stand_ins[id(tensor)] = made
+            self._alive += [tensor, made]
+        return self._stand_ins[id(tensor)]
+
+    def original(self) -> dict[int, int]:
+        """id of a stand-in -> id of the module's tensor that it stands for."""
+        return {id(made): real for real, made in self._stand_ins.items()}
+
+    @contextmanager
+    def modules_watched(self) -> Iterator[None]:
+        """While open, calls know which modules they are made in."""
+        handles = [
+            hooks.register_module_forward_pre_hook(self._enter),
+            hooks.register_module_forward_hook(self._leave, always_call=True),
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, module: nn.Module, _: Any) -> None:
+        path = self._paths.get(id(module), "")
+        if self._open:  # a module with two parents goes by the one that called it
+            parent = self._open[-1]
+            for name, child in parent.module._modules.items():
+                if child is module:
+                    path = f"{parent.path}.{name}" if parent.path else name
+                    break
+        self._visited += 1
+        self._open.append(Visit(path, module, self._visited))
+
+    def _leave(self, module: nn.Module, *_: Any) -> None:
+        if self._open and self._open[-1].module is module:
+            self._open.pop()
+
+
+def record(
+    module: nn.Module,
+    inputs: tuple[Sequence[Any], dict[str, Any]],
+    keep: Callable[[Any], bool],
+    name: str,
+) -> tuple[Recorder, Any]:
+    """The recorder of one forward pass in eval mode, and what the pass gave.
+
+    `inputs` are positional and keyword arguments. The module comes back as it was.
+
+    Raises:
+        LabError: the pass fails, or depends on values; the sentence names the place.
+    """
+    recorder = Recorder(module, keep)
+    args, kwargs = inputs
+    with ExitStack() as stack:
+        stack.enter_context(_unchanged(module))
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        stack.enter_context(_no_fast_path())
+        stack.enter_context(torch.inference_mode())
+        stack.enter_context(recorder.modules_watched())
+        module.eval()
+        try:
+            with recorder:
+                answer = module(*args, **kwargs)
+        except Exception as error:  # a foreign module may fail in any way
+            raise LabError(f"{name} cannot be read: {_place(error)}") from error
+    return recorder, answer
+
+
+def _bound(operator: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Every argument by its name, with the defaults of those that were not given."""
+    schema = operator._schema.arguments
+    bound = {each.name: each.default_value for each in schema if each.has_default_value()}
+    positional = [each.name for each in schema if not each.kwarg_only]
+    return bound | dict(zip(positional, args, strict=False)) | kwargs
+
+
+@contextmanager
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    """Gives every part of a module back the attributes, mode and containers that it had."""
+    parts = list(module.modules())
+    before = [{key: (value, _copied(value)) for key, value in vars(part).items()} for part in parts]
+    try:
+        yield
+    finally:
+        for part, attributes in zip(parts, before, strict=True):
+            for key in [key for key in vars(part) if key not in attributes]:
+                del vars(part)[key]
+            for key, (value, contents) in attributes.items():
+                vars(part)[key] = value
+                if contents is not None:
+                    _refill(value, contents)
+
+
+def _copied(value: Any) -> Any:
+    """What a list, a dict or a set holds; None for anything else."""
+    return value.copy() if isinstance(value, list | dict | set) else None
+
+
+def _refill(value: Any, contents: Any) -> None:
+    if isinstance(value, list):
+        value[:] = contents
+    elif list(value) != list(contents) or isinstance(value, dict):
+        value.clear()
+        value.update(contents)
+
+
+@contextmanager
+def _no_fast_path() -> Iterator[None]:
+    """Without the one operator that does a whole transformer layer in inference."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+OWN_FILES = (str(Path(torch.__file__).parent), str(Path(__file__)))
+ON_VALUES = ("meta tensor", "Meta", "_local_scalar_dense", "data-dependent", "nonzero")
+"""What PyTorch's messages say where a value is asked for that is not there."""
+
+
+def _place(error: Exception) -> str:
+    """Where a forward pass failed and why, as the end of a sentence."""
+    if isinstance(error, LabError):
+        return str(error)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(OWN_FILES) and not frame.filename.startswith("<")
+    ]
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    if any(told in str(error) for told in ON_VALUES):
+        reason = (
+            "what runs next depends on values of the input (data-dependent control flow), "
+            "so that no one trace is true"
+        )
+    if not frames:
+        return reason
+    last = frames[-1]
+    line = f" ({last.line})" if last.line else ""
+    return f"{Path(last.filename).name}, line {last.lineno}{line}: {reason}"
+
+
+def argument_names(module: nn.Module, count: int) -> list[str]:
+    """What `forward` calls its first `count` inputs."""
+    try:
+        names = list(inspect.signature(module.forward).parameters)
+    except (TypeError, ValueError):
+        names = []
+    return [*names[:count], *(f"input{number}" for number in range(len(names), count))]
