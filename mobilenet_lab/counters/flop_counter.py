@@ -9,6 +9,14 @@ from mobilenet_lab.counters import taken_apart
 
 def count(module: nn.Module, image: torch.Tensor) -> int:
     """FLOPs of one forward pass on `image` (N x C x H x W), 2 per multiply-accumulate."""
-    with torch.no_grad(), taken_apart(), FlopCounterMode(display=False) as counter:
+    with taken_apart():
+        try:
+            return _total(module, image, gradients=False)
+        except AssertionError:  # it trips over a part that is handed a view of a parameter
+            return _total(module, image, gradients=True)
+
+
+def _total(module: nn.Module, image: torch.Tensor, gradients: bool) -> int:
+    with torch.set_grad_enabled(gradients), FlopCounterMode(display=False) as counter:
         module(image)
     return counter.get_total_flops()

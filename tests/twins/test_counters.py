@@ -215,6 +215,27 @@ def test_attention_modules_are_taken_apart(heads: int, asked: bool) -> None:
     assert torch.backends.mha.get_fastpath_enabled()
 
 
+def test_flop_counter_counts_a_part_that_is_handed_a_view_of_a_parameter() -> None:
+    """By itself FlopCounterMode fails on it without gradients."""
+
+    class Token(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token, self.linear = nn.Parameter(torch.zeros(1, 1, 3)), nn.Linear(3, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.linear(self.token.expand(len(x), -1, -1))
+
+    module, image = Token().eval(), torch.zeros(1, 1, 4)
+    assert totals.run("flop_counter", module, image) == 2 * 3 * 4
+    with (
+        pytest.raises(AssertionError, match="gradient function"),
+        torch.no_grad(),
+        FlopCounterMode(display=False),
+    ):
+        module(image)
+
+
 def check(trace: Trace, module: nn.Module) -> None:
     image = torch.zeros(1, *trace.input_shape)
     ours = {name: CONVENTIONS[name].total(trace.layers) for name in TOOLS}
