@@ -286,7 +286,6 @@ class Reader:
                 number = line.values[kind]
                 name = str(number) if type(number) is int else self.told(line, kind, str)
                 scopes.enter_context(getattr(self.net, kind)(name, **role))
-                role = {}
                 paths.append(self.net.prefix[:-1])
             yield paths
 

@@ -292,6 +292,41 @@ def test_the_answers_of_an_export_keep_their_channels() -> None:
     assert [half.layers[i].out_shape[0] for i in half.outputs] == [255, 255, 255]
 
 
+@pytest.mark.parametrize("width", [0.25, 0.5, 1.5])
+def test_the_width_of_an_export_is_that_of_the_network_where_it_multiplies(width: float) -> None:
+    half = registry.trace("mobilenet_v1", width=width)
+    assert_same(half, loads(export("mobilenet_v1"), width=width))
+
+
+def test_blocks_without_a_name_are_numbered_in_their_stage() -> None:
+    text = """
+input = "8x8x8"
+layers = [
+  { stage = "s", layers = [
+    { op = "separable", c = 8, s = 1, act = "relu" },
+    { op = "separable", c = 8, n = 2, s = 2, act = "relu" },
+    { block = "named", op = "separable", c = 8, s = 1, act = "relu" },
+    { op = "squeeze_excite", squeeze = 4 },
+  ] },
+  { op = "separable", c = 8, s = 1, act = "relu" },
+]
+"""
+    trace = loads(text)
+    blocks = dict.fromkeys(layer.block for layer in trace.layers)
+    assert [*blocks] == ["input", "s.0", "s.1", "s.2", "s.named", "s", "0"]
+    depthwise = [layer for layer in trace.layers if layer.groups > 1]
+    assert [layer.stride[0] for layer in depthwise] == [1, 2, 1, 1, 1]
+
+
+def test_layers_can_be_an_array_of_tables() -> None:
+    text = 'input = "3x8x8"\n[[layers]]\nop = "conv"\nchannels = 4\n[[layers]]\nop = "relu"\n'
+    assert [layer.op for layer in loads(text).layers][-2:] == ["relu", "relu"]
+    with pytest.raises(LabError, match="line 5: add: cannot"):
+        loads(text.replace('"relu"', '"add"\nfrom = ["input", "conv"]'))
+    with pytest.raises(LabError, match="line 2: unknown key 'lawyers'"):
+        loads(text.replace("layers", "lawyers"))
+
+
 def test_names_come_from_the_file() -> None:
     text = 'input = "3x8x8"\nlayers = [{ op = "relu" }]\n'
     assert loads(text, "folder/mine.toml").name == "mine"
