@@ -5,7 +5,7 @@ What a line can say is read off the methods of `Net` and the papers' blocks (`op
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -30,6 +30,7 @@ from mobilenet_lab.importers.ops import (
     operations,
     shown,
 )
+from mobilenet_lab.importers.telling import Line, Teller, every_name, every_text, too_large
 from mobilenet_lab.layers import Feature, Trace
 from mobilenet_lab.net import Net
 
@@ -38,29 +39,10 @@ TOP = ("format", "name", "input", "width", "classes", "outputs", "layers", "bloc
 BLOCK = ("arguments", "channels", "layers")
 GROUP = ("layers", "from", "when", "tap", "role", *PLACES)
 """Keys of a line with lines inside."""
-NOUNS = {
-    int: "a whole number",
-    str: "a text that is not empty",
-    bool: "true, false or a comparison",
-    list: "a list of texts",
-    dict: "a table",
-}
 MOST_LINES = 100_000
 """Layers, and lines that are run, repeats and blocks included."""
 WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 NUMBER = re.compile(r"[0-9]{1,15}")
-
-
-class _Line(NamedTuple):
-    """A table of the file, and where each of its values stands."""
-
-    values: Mapping[str, Any]
-    at: Place
-    cells: Mapping[str, Place] = {}
-    """of what comes from a row"""
-
-    def place(self, key: str) -> Place:
-        return self.cells.get(key, (*self.at, key))
 
 
 class _Frame(NamedTuple):
@@ -108,11 +90,12 @@ class _Tape(Net):
         return list(dict.fromkeys([*self._taps, *self.made, *self._names]))
 
 
-class Reader:
+class Reader(Teller):
     """One file: where it is from, what tomllib made of it, and the line of each of its values."""
 
     def __init__(self, where: str, document: dict[str, Any], lines: Mapping[Place, int]) -> None:
-        self.where, self.document, self.lines = where, document, lines
+        super().__init__(where, lines)
+        self.document = document
         self.net = _Tape()
         self.run = 0
         self.blocks: dict[str, Operation] = {}
@@ -120,21 +103,6 @@ class Reader:
         """The blocks of the file that are being run, outermost first."""
         self.numbers: dict[str, int] = {}
         """Path of a scope -> the next number of a block in it; with "stage" behind, of a stage."""
-
-    @contextmanager
-    def at(self, place: Place) -> Iterator[None]:
-        """Errors raised inside are told with the line of `place`."""
-        try:
-            yield
-        except LabError as error:
-            start = f"{self.where}, line "
-            if str(error).startswith(start):
-                raise
-            while place and place not in self.lines:
-                place = place[:-1]
-            found = type(error).__new__(type(error))
-            found.args = (f"{start}{self.lines.get(place, 1)}: {error}",)
-            raise found from None
 
     # The file
 
@@ -144,8 +112,8 @@ class Reader:
         Raises:
             LabError: the file says something that makes no network.
         """
-        top = _Line(self.document, ())
-        for place in _too_large(self.document, ()):
+        top = Line(self.document, ())
+        for place in too_large(self.document, ()):
             with self.at(place):
                 raise LabError("a whole number has 18 digits at most")
         with self.at(()):
@@ -163,11 +131,11 @@ class Reader:
             self.width = settings["width"] or 1.0
             known = {**settings, "width": self.width}
             self.frame = _Frame({key: value for key, value in known.items() if value})
-            self.define(_Line(self.told(top, "blocks", dict, {}), ("blocks",)))
+            self.define(Line(self.told(top, "blocks", dict, {}), ("blocks",)))
             x = self.image(options)
             shape = x.shape
             x = self.layers(("layers",), top.values["layers"], x, self.frame)
-            taps = _Line(self.told(top, "taps", dict, {}), ("taps",))
+            taps = Line(self.told(top, "taps", dict, {}), ("taps",))
             for tap in taps.values:
                 self.net.tap(tap, self.fed(taps, tap, self.frame)[0])
             outputs = self.fed(top, "outputs", self.frame) if "outputs" in top.values else [x]
@@ -188,7 +156,7 @@ class Reader:
         with self.at(("input",)):
             shape, name = self.document["input"], "input"
             if isinstance(shape, dict):
-                said = _Line(shape, ("input",))
+                said = Line(shape, ("input",))
                 self.check_keys(said, ("name", "shape"), "key of input,")
                 shape, name = shape.get("shape"), self.told(said, "name", str, name)
             if isinstance(shape, str):
@@ -203,17 +171,17 @@ class Reader:
                 return self.net.input(shape[0], (shape[1], shape[2]), name)
             return self.net.tensor(shape, name)
 
-    def define(self, blocks: _Line) -> None:
+    def define(self, blocks: Line) -> None:
         """Makes operations of the file's blocks; what their lines say is seen when they are run."""
         for name in blocks.values:
-            block = _Line(self.told(blocks, name, dict), blocks.place(name))
+            block = Line(self.told(blocks, name, dict), blocks.place(name))
             with self.at(block.at):
                 if name in operations():
                     raise LabError(f"{name!r} is the name of an operation already")
                 self.check_keys(block, BLOCK, f"key of block {name!r},")
                 arguments = self.told(block, "arguments", list, [])
                 channels = self.told(block, "channels", list, [])
-                used = WORD.findall(" ".join(_texts(block.values.get("layers"))))
+                used = WORD.findall(" ".join(every_text(block.values.get("layers"))))
                 with self.at(block.place("arguments")):
                     for argument in arguments:
                         if not WORD.fullmatch(argument):
@@ -242,16 +210,16 @@ class Reader:
                 with self.at((*at, number)):
                     if not isinstance(values, dict):
                         raise LabError(f"a layer is a table {{ op = ... }}, not {shown(values)}")
-                    x = self.line(_Line(values, (*at, number)), x, frame)
+                    x = self.line(Line(values, (*at, number)), x, frame)
         return x
 
-    def line(self, line: _Line, x: Feature, frame: _Frame) -> Feature:
+    def line(self, line: Line, x: Feature, frame: _Frame) -> Feature:
         """Runs one line: a layer, a block, a group of lines, or a table of them."""
         with self.at(line.at):
             self.step()
             sources = self.fed(line, "from", frame) if "from" in line.values else [x]
             frame = frame._replace(names={"c_in": sources[0].channels, **frame.names})
-            if not self.told(line, "when", bool, True, frame):
+            if not self.told(line, "when", bool, True, frame.names):
                 return x
             with self.opened(line) as paths:
                 if "rows" in line.values or "columns" in line.values:
@@ -274,7 +242,7 @@ class Reader:
             raise LabError(f"a network has {MOST_LINES:,} layers at most")
 
     @contextmanager
-    def opened(self, line: _Line) -> Iterator[list[str]]:
+    def opened(self, line: Line) -> Iterator[list[str]]:
         """Opens the scopes that a line names, outermost first, and gives their paths."""
         kinds = [key for key in PLACES if key in line.values]
         role = {"role": self.told(line, "role", str)} if "role" in line.values else {}
@@ -289,7 +257,7 @@ class Reader:
                 paths.append(self.net.prefix[:-1])
             yield paths
 
-    def table(self, line: _Line, x: Feature, frame: _Frame) -> Feature:
+    def table(self, line: Line, x: Feature, frame: _Frame) -> Feature:
         """Runs a table: each row is a line, whose cells stand under their keys."""
         columns = self.told(line, "columns", list)
         rows = line.values.get("rows")
@@ -311,7 +279,7 @@ class Reader:
                 if not placed and ("n" in columns or "repeat" in columns):
                     values["stage"] = f"stage{self.number(f'{self.net.prefix}stage', 1)}"
                 cells = {key: (*place, column) for column, key in enumerate(columns)}
-                x = self.line(_Line(values, place, cells), x, frame)
+                x = self.line(Line(values, place, cells), x, frame)
         return x
 
     def number(self, path: str, first: int = 0) -> int:
@@ -322,7 +290,7 @@ class Reader:
 
     # Operations
 
-    def operation(self, line: _Line, sources: list[Feature], frame: _Frame) -> Feature:
+    def operation(self, line: Line, sources: list[Feature], frame: _Frame) -> Feature:
         """Runs an operation or a block, as often as the line says."""
         if "op" not in line.values:
             raise LabError("a line has an op, layers, or columns and rows")
@@ -350,19 +318,19 @@ class Reader:
             sources = [x]
         return x
 
-    def turns(self, line: _Line, key: str, frame: _Frame) -> int:
-        turns: int = self.told(line, key, int, 1, frame)
+    def turns(self, line: Line, key: str, frame: _Frame) -> int:
+        turns: int = self.told(line, key, int, 1, frame.names)
         if not 1 <= turns <= MOST_LINES:
             with self.at(line.place(key)):
                 raise LabError(f"{key} is from 1 to {MOST_LINES:,}, not {shown(turns)}")
         return turns
 
     def arguments(
-        self, line: _Line, found: Operation, frame: _Frame, placed: bool
+        self, line: Line, found: Operation, frame: _Frame, placed: bool
     ) -> dict[str, Any]:
         """What a line gives an operation: numbers worked out, and widened where they count."""
         op, parameters = line.values["op"], found.parameters
-        fixed = self.told(line, "fixed", bool, False, frame)
+        fixed = self.told(line, "fixed", bool, False, frame.names)
         beside = {*KEYS, "n"} - (set(parameters) - ({"role"} if placed else set()))
         if found.name is None:
             beside.discard("name")
@@ -411,7 +379,7 @@ class Reader:
         return checked(key, value, parameter)
 
     def call(
-        self, line: _Line, found: Operation, sources: list[Feature], given: dict[str, Any]
+        self, line: Line, found: Operation, sources: list[Feature], given: dict[str, Any]
     ) -> Feature:
         """Records what an operation makes of its sources."""
         if found.most == 0 and "from" not in line.values:
@@ -430,7 +398,7 @@ class Reader:
             self.net.made[self.net.prefix + given["name"]] = x
         return x
 
-    def block(self, block: _Line, name: str, _: Net, x: Feature, /, **given: Any) -> Feature:
+    def block(self, block: Line, name: str, _: Net, x: Feature, /, **given: Any) -> Feature:
         """Runs a block of the file on `x`."""
         if name in self.inside:
             raise LabError(f"a block is inside itself: {' > '.join([*self.inside, name])}")
@@ -443,7 +411,7 @@ class Reader:
 
     # Wiring
 
-    def fed(self, line: _Line, key: str, frame: _Frame) -> list[Feature]:
+    def fed(self, line: Line, key: str, frame: _Frame) -> list[Feature]:
         """The features of the layers that `key` names."""
         with self.at(line.place(key)):
             paths = self.told(line, key, list)
@@ -457,7 +425,7 @@ class Reader:
             return frame.input
         found = self.net.find(path)
         if found is None:
-            if any(f"{path}.".startswith(f"{name}.") for name in _names(self.document)):
+            if any(f"{path}.".startswith(f"{name}.") for name in every_name(self.document)):
                 raise LabError(f"layer {path!r} is not before this line, or inside another block")
             raise UnknownNameError("layer", path, self.net.known(), "no line before this has it")
         return found
@@ -466,61 +434,3 @@ class Reader:
         if len(sources) != 1:
             raise LabError(f"this is fed from one layer, not {len(sources)}")
         return sources[0]
-
-    # What a line says
-
-    def check_keys(self, line: _Line, known: Iterable[str], what: str) -> None:
-        for key in line.values:
-            if key not in known:
-                with self.at(line.place(key)):
-                    raise UnknownNameError(what, key, known)
-
-    def told(
-        self, line: _Line, key: str, kind: type, default: Any = None, frame: _Frame | None = None
-    ) -> Any:
-        """What a line says under `key`, if it is of that kind; one text is a list of one.
-
-        With a frame, it may be an expression.
-        """
-        value = line.values.get(key, default)
-        with self.at(line.place(key)):
-            if value is None:
-                raise LabError(f"{key} is missing")
-            if isinstance(value, str) and frame is not None:
-                value = evaluate(value, frame.names)
-            if isinstance(value, str) and kind is list:
-                value = [value]
-            of_kind = type(value) is kind
-            if of_kind and kind is list:
-                of_kind = all(isinstance(each, str) for each in value)
-            if not of_kind or (kind is str and not value.strip()):
-                raise LabError(f"{key} is {NOUNS[kind]}, not {shown(value)}")
-        return value
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text inside lists and tables."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
-
-
-def _too_large(value: Any, place: Place) -> Iterator[Place]:
-    """Where whole numbers stand that even TOML does not have to know."""
-    if isinstance(value, int) and abs(value) >= 10**18:
-        yield place
-    elif isinstance(value, dict | list):
-        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _too_large(each, (*place, key))
-
-
-def _names(value: Any) -> Iterator[str]:
-    """Every name that a line gives."""
-    if isinstance(value, dict | list):
-        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
-            if key in ("name", *PLACES) and isinstance(each, str):
-                yield each
-            else:
-                yield from _names(each)
