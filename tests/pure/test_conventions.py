@@ -37,6 +37,14 @@ def test_of_an_unknown_operation_nothing_is_said() -> None:
     assert all(each.terms(layer) == () for each in CONVENTIONS.values())
 
 
+def test_a_matrix_times_a_vector_is_counted_by_who_knows_the_operator() -> None:
+    layer = foreign("matmul", (6, 8), in_shapes=(MAP, (10,)))
+    counts = {name: CONVENTIONS[name].count(layer) for name in ("paper", "torchprofile")}
+    assert counts == {"paper": 480, "torchprofile": 480}
+    assert CONVENTIONS["flop_counter"].count(layer) == 0
+    assert CONVENTIONS["ptflops_aten"].count(layer) == 0
+
+
 def test_counts_are_ints() -> None:
     for kind in ONE_LAYER:
         for each in CONVENTIONS.values():
