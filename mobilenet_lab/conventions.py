@@ -9,7 +9,7 @@ activations, pools and norms are modules, sums and products are the operators +,
 An operation that is unknown to the lab has no terms: then every total is "at least" so much.
 
 A layer that is read from somebody's module says in `mode` what changes a count: of a convolution
-"same" or "valid", padding by a word; of batch norm "training", statistics of the image itself; of
+"same" or "valid", padding by a word; of batch norm "batch statistics", those of the image itself; of
 attention "apart", that PyTorch makes matrix products of it whatever its shapes.
 """
 
@@ -119,7 +119,7 @@ def per_element(layer: Layer, learned: int, plain: int) -> Terms:
 
 def by_statistics(layer: Layer) -> Terms:
     """fvcore's and calflops' count of a norm: less where the mean and the variance are given."""
-    if layer.op == "batch_norm" and layer.mode != "training":
+    if layer.op == "batch_norm" and layer.mode != "batch statistics":
         return per_element(layer, 2, 1)
     return per_element(layer, 5, 4)
 

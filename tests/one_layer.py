@@ -351,11 +351,11 @@ FOREIGN = {
         (0, 480, 0, 0, 480, 0, 960, 480, 0),
     ),
     "batch norm of the image": (
-        foreign("batch_norm", MAP, mode="training"),
+        foreign("batch_norm", MAP, mode="batch statistics"),
         (0, 2400, 12, 0, 960, 0, 1920, 2400, 480),
     ),
     "batch norm of the image, plain": (
-        foreign("batch_norm", MAP, mode="training", vectors=0),
+        foreign("batch_norm", MAP, mode="batch statistics", vectors=0),
         (0, 1920, 0, 0, 480, 0, 960, 1920, 0),
     ),
     "attention, taken apart": (
