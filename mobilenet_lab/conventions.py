@@ -9,7 +9,7 @@ activations, pools and norms are modules, sums and products are the operators +,
 An operation that is unknown to the lab has no terms: then every total is "at least" so much.
 
 A layer that is read from somebody's module says in `mode` what changes a count: of a convolution
-"same" or "valid", padding by a word; of batch norm "batch statistics", those of the image itself; of
+"same" or "valid", padding by a word; of batch norm "batch statistics"; of
 attention "apart", that PyTorch makes matrix products of it whatever its shapes.
 """
 
