@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from mobilenet_lab.errors import LabError as LabError
     from mobilenet_lab.layers import Trace as Trace
     from mobilenet_lab.net import Net as Net
+    from mobilenet_lab.networks import build as build
+    from mobilenet_lab.networks import inspect as inspect
+    from mobilenet_lab.networks import trace as trace
     from mobilenet_lab.receptive_field import receptive_fields as receptive_fields
     from mobilenet_lab.reconciliation import reconcile as reconcile
-    from mobilenet_lab.registry import build as build
-    from mobilenet_lab.registry import trace as trace
     from mobilenet_lab.resolutions import counts_at as counts_at
     from mobilenet_lab.verbs.budget import budget as budget
     from mobilenet_lab.verbs.compare import compare as compare
     from mobilenet_lab.verbs.convolution import conv as conv
     from mobilenet_lab.verbs.explain import explain as explain
+    from mobilenet_lab.verbs.export import export as export
     from mobilenet_lab.verbs.field import field as field
     from mobilenet_lab.verbs.listing import list_networks as list
     from mobilenet_lab.verbs.published import published as published
@@ -41,19 +43,21 @@ _HOME = {
     "Trace": "layers.Trace",
     "analyse": "analysis.analyse",
     "budget": "verbs.budget.budget",
-    "build": "registry.build",
+    "build": "networks.build",
     "compare": "verbs.compare.compare",
     "conv": "verbs.convolution.conv",
     "counts_at": "resolutions.counts_at",
     "explain": "verbs.explain.explain",
+    "export": "verbs.export.export",
     "field": "verbs.field.field",
+    "inspect": "networks.inspect",
     "list": "verbs.listing.list_networks",
     "published": "verbs.published.published",
     "receptive_fields": "receptive_field.receptive_fields",
     "reconcile": "reconciliation.reconcile",
     "summary": "verbs.summary.summary",
     "sweep": "verbs.sweep.sweep",
-    "trace": "registry.trace",
+    "trace": "networks.trace",
     "verify": "verification.verify",
 }
 """Public name -> where it lives."""

@@ -77,9 +77,31 @@ def complete_convention(incomplete: str) -> list[str]:
     return [name for name in CONVENTIONS if name.startswith(incomplete)]
 
 
-Name = Annotated[str, typer.Argument(help="A network's name.", autocompletion=complete_network)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="A network: a name, net.toml, file.py:factory (runs that file) or "
+        "package.module:factory.",
+        autocompletion=complete_network,
+    ),
+]
+Registered = Annotated[
+    str, typer.Argument(help="A network's name.", autocompletion=complete_network)
+]
 Names = Annotated[
-    list[str], typer.Argument(help="Two names or more.", autocompletion=complete_network)
+    list[str],
+    typer.Argument(
+        help="Two networks or more: names, net.toml, file.py:factory (runs that file) or "
+        "package.module:factory.",
+        autocompletion=complete_network,
+    ),
+]
+Input = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Shape of an input without the batch: 3x224x224, 77:int64, or left=3x64x64; "
+        "once for each input. A factory needs it."
+    ),
 ]
 Width = Annotated[float | None, typer.Option(help="Width multiplier.")]
 Resolution = Annotated[str | None, typer.Option(help="Side or HxW, in pixels.")]
@@ -87,7 +109,11 @@ Classes = Annotated[int | None, typer.Option(help="Number of classes.")]
 InChannels = Annotated[int | None, typer.Option(help="Channels of the input.")]
 Further = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A further option of the network, as scaling=slim; repeatable."),
+    typer.Option(
+        "--set",
+        help="A further option of the network or argument of the factory, as scaling=slim; "
+        "repeatable.",
+    ),
 ]
 Widths = Annotated[
     str | None,
@@ -141,6 +167,7 @@ def summary(
     resolution: Resolution = None,
     classes: Classes = None,
     in_channels: InChannels = None,
+    input: Input = None,
     further: Further = None,
     level: Annotated[Level, typer.Option(help="What one row stands for.")] = Level.stage,
     columns: Annotated[
@@ -175,7 +202,12 @@ def summary(
     from mobilenet_lab.verbs.summary import summary as ask
 
     options = given(
-        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+        further,
+        input,
+        width=width,
+        resolution=resolution,
+        classes=classes,
+        in_channels=in_channels,
     )
     table = ask(
         name,
@@ -197,6 +229,7 @@ def explain(
     resolution: Resolution = None,
     classes: Classes = None,
     in_channels: InChannels = None,
+    input: Input = None,
     further: Further = None,
     dtype: Annotated[Dtype, typer.Option(help="Type that memory is counted in.")] = Dtype.float32,
     format: FormatOption = None,
@@ -210,7 +243,12 @@ def explain(
     from mobilenet_lab.verbs.explain import explain as ask
 
     options = given(
-        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+        further,
+        input,
+        width=width,
+        resolution=resolution,
+        classes=classes,
+        in_channels=in_channels,
     )
     answer(ask(name, layer, dtype=dtype.value, **options), format, output, force)
 
@@ -222,6 +260,7 @@ def field(
     resolution: Resolution = None,
     classes: Classes = None,
     in_channels: InChannels = None,
+    input: Input = None,
     further: Further = None,
     all_layers: Annotated[
         bool, typer.Option("--all", help="Show layers that change nothing, too.")
@@ -237,7 +276,12 @@ def field(
     from mobilenet_lab.verbs.field import field as ask
 
     options = given(
-        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+        further,
+        input,
+        width=width,
+        resolution=resolution,
+        classes=classes,
+        in_channels=in_channels,
     )
     answer(ask(name, all_layers=all_layers, **options), format, output, force)
 
@@ -257,6 +301,9 @@ def compare(
     in_channels: Annotated[
         list[int] | None, typer.Option(help="Input channels: one for all, or one for each.")
     ] = None,
+    input: Annotated[
+        list[str] | None, typer.Option(help="Shape as 3x224x224: one for all, or one for each.")
+    ] = None,
     format: FormatOption = None,
     output: Output = None,
     force: Force = False,
@@ -268,7 +315,13 @@ def compare(
     """
     from mobilenet_lab.verbs.compare import compare as ask
 
-    options = given(width=width, resolution=resolution, classes=classes, in_channels=in_channels)
+    options = given(
+        width=width,
+        resolution=resolution,
+        classes=classes,
+        in_channels=in_channels,
+        input=input,
+    )
     answer(ask(*names, **options), format, output, force)
 
 
@@ -373,7 +426,7 @@ def conv(
 
 @app.command()
 def published(
-    name: Name, format: FormatOption = None, output: Output = None, force: Force = False
+    name: Registered, format: FormatOption = None, output: Output = None, force: Force = False
 ) -> None:
     """Published numbers beside ours.
 
@@ -391,6 +444,7 @@ def reconcile(
     resolution: Resolution = None,
     classes: Classes = None,
     in_channels: InChannels = None,
+    input: Input = None,
     further: Further = None,
     run: Annotated[bool, typer.Option("--run", help="Run the installed tools, too.")] = False,
     format: FormatOption = None,
@@ -405,7 +459,12 @@ def reconcile(
     from mobilenet_lab.reconciliation import reconcile as ask
 
     options = given(
-        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+        further,
+        input,
+        width=width,
+        resolution=resolution,
+        classes=classes,
+        in_channels=in_channels,
     )
     table = ask(name, run=run, **options)
     answer(table, format, output, force)
@@ -420,6 +479,7 @@ def export(
     resolution: Resolution = None,
     classes: Classes = None,
     in_channels: InChannels = None,
+    input: Input = None,
     further: Further = None,
     output: Output = None,
     force: Force = False,
@@ -431,7 +491,12 @@ def export(
     from mobilenet_lab.verbs.export import export as ask
 
     options = given(
-        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+        further,
+        input,
+        width=width,
+        resolution=resolution,
+        classes=classes,
+        in_channels=in_channels,
     )
     text = ask(name, **options)
     if output is None or output == Path("-"):
@@ -447,6 +512,7 @@ def verify(
     resolution: Resolution = None,
     classes: Classes = None,
     in_channels: InChannels = None,
+    input: Input = None,
     further: Further = None,
     all_layers: Annotated[bool, typer.Option("--all", help="Show equal layers, too.")] = False,
     format: FormatOption = None,
@@ -460,7 +526,12 @@ def verify(
     from mobilenet_lab.verification import verify as ask
 
     options = given(
-        further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
+        further,
+        input,
+        width=width,
+        resolution=resolution,
+        classes=classes,
+        in_channels=in_channels,
     )
     verification = ask(name, all_layers=all_layers, **options)
     answer(verification, format, output, force)
@@ -468,10 +539,15 @@ def verify(
         raise typer.Exit(1)
 
 
-def given(further: list[str] | None = None, /, **options: Any) -> dict[str, Any]:
-    """The options that were given, those of `--set` too."""
+def given(
+    further: list[str] | None = None, input: list[str] | None = None, /, **options: Any
+) -> dict[str, Any]:
+    """The options that were given, those of `--set` and `--input` too."""
+    from mobilenet_lab.networks import inputs
+
     named = {key: value for key, value in options.items() if value is not None}
-    return named | assigned(further or [])
+    shapes = {"input": inputs(input)} if input else {}
+    return named | shapes | assigned(further or [])
 
 
 def assigned(texts: list[str]) -> dict[str, Any]:

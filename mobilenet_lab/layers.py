@@ -103,7 +103,7 @@ class Layer(NamedTuple):
     mode: str = ""
     """How an upsampling fills in: nearest or bilinear (pixel centres, corners not aligned); what an
     `elementwise`, `reduce` or `unknown` operation does; "batch statistics" of a batch norm that
-    does not use running ones."""
+    does not use running ones, "same" or "valid" of a convolution that is padded by the word."""
     scale: Sizes | None = None
     """The whole factors of an upsampling by a scale; None of one to a given size."""
     eps: float = 0.0

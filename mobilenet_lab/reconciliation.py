@@ -5,16 +5,23 @@ The closed forms need no torch; with `run` the tools themselves count the networ
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mobilenet_lab import registry
 from mobilenet_lab.conventions import CONVENTIONS, Convention, Term
-from mobilenet_lab.errors import MissingPackageError
+from mobilenet_lab.errors import LabError, MissingPackageError
 from mobilenet_lab.layers import Trace
+from mobilenet_lab.networks import Given, Network, given
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.verbs.common import after_the_layers, facts, heading, traced
+from mobilenet_lab.verbs.common import after_the_layers, facts, heading, unknown_operations
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 TOTAL = "prints"
+FUNCTIONS = (
+    "A module that was read may call functions where the forms have modules: ptflops, thop, "
+    "calflops and torchinfo then count otherwise (--run shows by how much)."
+)
 
 
 class Step(NamedTuple):
@@ -70,7 +77,7 @@ COLUMNS = (
 RAN = Column("ran", "run here", "text", _verdict, "the tool's own number - ours")
 
 
-def reconcile(network: str | Trace, *, run: bool = False, **options: Any) -> Reconciliation:
+def reconcile(network: Network, *, run: bool = False, **options: Any) -> Reconciliation:
     """What each public counter prints for a network, term by term from the papers' MACs.
 
     With `run` each tool that is installed counts the network's module (of a trace without a name,
@@ -81,8 +88,9 @@ def reconcile(network: str | Trace, *, run: bool = False, **options: Any) -> Rec
         LabError: an option's value is of no use, or no module can be made of a trace.
         MissingPackageError: `run` without torch.
     """
-    trace = traced(network, **options)
-    ran = _run(network, options, trace) if run else {}
+    found = given(network, **options)
+    trace = found.trace
+    ran = _run(found) if run else {}
     steps = tuple(step for tool in CONVENTIONS.values() for step in _steps(tool, trace, ran))
     releases = dict.fromkeys(
         f"{tool.tool} {tool.release}" for tool in CONVENTIONS.values() if tool.release
@@ -95,6 +103,8 @@ def reconcile(network: str | Trace, *, run: bool = False, **options: Any) -> Rec
         notes=(
             f"Holds for {', '.join(releases)}; per image, in eval mode.",
             "FLOPs: 2 per MAC. Other words: 1 per MAC.",
+            *([FUNCTIONS] if found.is_read else []),
+            *unknown_operations(trace),
             *after_the_layers(trace),
         ),
         facts=facts(trace)
@@ -131,29 +141,41 @@ def _steps(tool: Convention, trace: Trace, ran: dict[str, int | str]) -> Iterato
         yield from (Step(tool, term) for term in terms)
 
 
-def _run(network: str | Trace, options: dict[str, Any], trace: Trace) -> dict[str, int | str]:
+def _run(found: Given) -> dict[str, int | str]:
     """What each tool prints for the network's module, or why it prints nothing."""
     try:
         import torch
 
-        from mobilenet_lab.counters import totals
-        from mobilenet_lab.interpreter_torch import Interpreted
+        from mobilenet_lab.counters import evaluating, totals
     except ModuleNotFoundError as error:
         raise MissingPackageError(error.name or "torch", "torch", "running the tools") from None
-    with torch.random.fork_rng(devices=[]):
-        if isinstance(network, str):
-            module = registry.build(network, **options).eval()
-        else:
-            module = Interpreted(trace).eval()
-    if hasattr(module, "raw"):
-        module.raw = True  # type: ignore[assignment]
-    image = torch.zeros(1, *trace.input_shape)
     ran: dict[str, int | str] = {}
-    for name in totals.TOOLS:
-        try:
-            ran[name] = totals.run(name, module, image)
-        except ModuleNotFoundError as error:
-            ran[name] = f"{error.name} is not installed"
-        except Exception as error:  # a tool may fail in any way; the others still answer
-            ran[name] = f"fails: {type(error).__name__}"
+    with torch.random.fork_rng(devices=[]):
+        module = found.build()
+    image = _image(found, module)
+    with evaluating(module):
+        for name in totals.TOOLS:
+            try:
+                ran[name] = totals.run(name, module, image)
+            except ModuleNotFoundError as error:
+                ran[name] = f"{error.name} is not installed"
+            except Exception as error:  # a tool may fail in any way; the others still answer
+                ran[name] = f"fails: {type(error).__name__}"
     return ran
+
+
+def _image(found: Given, module: "nn.Module") -> "Tensor":
+    """The one input that the tools are run on.
+
+    Raises:
+        LabError: the network has several.
+    """
+    import torch
+
+    from mobilenet_lab.importers.inputs_torch import given_inputs
+
+    spec = found.trace.input_shape if found.input is None else found.input
+    inputs, named = given_inputs(module, spec, "cpu").arguments
+    if named or len(inputs) != 1 or not isinstance(inputs[0], torch.Tensor):
+        raise LabError("the tools are run on networks with one input only")
+    return inputs[0]

@@ -189,22 +189,6 @@ def attempt(name: str, **options: Any) -> Trace:
     return replace(made, name=name, settings=shown)
 
 
-def traced(network: str | Trace, **options: Any) -> Trace:
-    """The trace of a registered network, or the trace given.
-
-    Raises:
-        UnknownNameError: no such network or option.
-        LabError: an option's value is of no use, or a finished trace was given options.
-    """
-    if isinstance(network, str):
-        return trace(network, **options)
-    if not isinstance(network, Trace):
-        raise LabError(f"a network is a name or a Trace, not {type(network).__name__}")
-    if options:
-        raise LabError(f"a finished trace takes no options, got {', '.join(options)}")
-    return network
-
-
 def build(name: str, **options: Any) -> "nn.Module":
     """Network `name` as a freshly initialised nn.Module in training mode.
 

@@ -14,12 +14,13 @@ from math import prod
 from operator import index, mul
 from typing import Any, NamedTuple, TypeAlias
 
-from mobilenet_lab import registry
 from mobilenet_lab.analysis import VIEWS, lifetimes, live_elements, macs, params
 from mobilenet_lab.errors import LabError, ShapeError, VanishedError, quoted
 from mobilenet_lab.formulas import Number, elements, output_size
 from mobilenet_lab.layers import ACTIVATIONS, Layer, Pair, Trace
 from mobilenet_lab.net import LARGEST
+from mobilenet_lab.networks import Network
+from mobilenet_lab.networks import trace as traced
 from mobilenet_lab.receptive_field import ADAPTIVE, RESAMPLING, WINDOWS
 
 LARGEST_INT64 = 2**63 - 1
@@ -43,7 +44,7 @@ class Counts(NamedTuple):
     """Elements of activations held at once, at the peak (`analysis.live_elements`)."""
 
 
-def counts_at(network: str | Trace, heights: Any, widths: Any = None, **options: Any) -> Counts:
+def counts_at(network: Network, heights: Any, widths: Any = None, **options: Any) -> Counts:
     """The totals of a network at one resolution or at many.
 
     `heights` and `widths` are the sides of the input in pixels: ints, or what NumPy makes arrays
@@ -61,7 +62,7 @@ def counts_at(network: str | Trace, heights: Any, widths: Any = None, **options:
         LabError: a side is no whole number from 1, or the trace does not say how a size follows
             from the input's: upsampling to a given size, a vector of all values of a map.
     """
-    return Replay(registry.traced(network, **options)).at(heights, widths)
+    return Replay(traced(network, **options)).at(heights, widths)
 
 
 def counts(trace: Trace) -> Counts:

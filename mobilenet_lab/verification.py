@@ -5,23 +5,35 @@ that agreement means something.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mobilenet_lab import conventions, registry
+from mobilenet_lab import conventions
 from mobilenet_lab.analysis import analyse
 from mobilenet_lab.errors import LabError, MissingPackageError
-from mobilenet_lab.layers import Trace
+from mobilenet_lab.layers import Layer, Shape, Trace
+from mobilenet_lab.networks import Network, given
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.verbs.common import facts, heading
+from mobilenet_lab.verbs.common import facts, heading, unknown_operations, unused_parameters
 
 if TYPE_CHECKING:
     from torch import nn
 
-FVCORE, TORCHINFO = (conventions.CONVENTIONS[name] for name in ("fvcore", "torchinfo"))
-WITHOUT_MODULE = ("input", "add", "mul", "concat", "split")
+FVCORE, TORCHINFO, FLOP_COUNTER = (
+    conventions.CONVENTIONS[name] for name in ("fvcore", "torchinfo", "flop_counter")
+)
+WITHOUT_MODULE = (
+    *("input", "parameter", "add", "mul", "concat", "split"),
+    *("reshape", "permute", "slice", "matmul", "attention"),
+)
 """Operations that a module's forward writes with operators or functions."""
+OPERATORS = ("conv", "linear", "matmul", "bmm", "addmm", "baddbmm", "einsum")
+"""fvcore's words for operators that do multiply-accumulates."""
+MACS = {conventions.MACS, *conventions.PRODUCTS.values()}
+"""Terms of what fvcore counts that are multiply-accumulates."""
+BY_FVCORE = "fvcore conv + linear"
+TWICE = "FLOPs (2 per MAC)"
 
 
 class Check(NamedTuple):
@@ -63,18 +75,20 @@ COLUMNS = (
 )
 
 
-def verify(name: str, *, all_layers: bool = False, **options: Any) -> Verification:
-    """Network `name`: names, shapes, parameters and counts of every layer against its twin.
+def verify(network: Network, *, all_layers: bool = False, **options: Any) -> Verification:
+    """A network: names, shapes, parameters and counts of every layer against its module.
+
+    A registered network is held against its hand-written twin, a file or a trace against the
+    module that runs it. Of a module that was read, what each of its parts does is compared.
 
     Shown are the totals and what differs; `all_layers` shows every check. The random state of
     torch is left as it was.
 
     Raises:
         UnknownNameError: no such network or option.
-        LabError: an option's value is of no use.
+        LabError: an option's value is of no use, or a counter cannot run the module.
         MissingPackageError: torch, fvcore or torchinfo is not installed.
     """
-    trace = registry.trace(name, **options)
     try:
         import torch
 
@@ -82,8 +96,11 @@ def verify(name: str, *, all_layers: bool = False, **options: Any) -> Verificati
     except ModuleNotFoundError as error:
         raise MissingPackageError(error.name or "torch", "torch", "verify") from None
     with torch.random.fork_rng(devices=[]):
-        module = registry.build(name, **options)
-    return verify_module(trace, module, all_layers=all_layers)
+        found = given(network, **options)
+        module = found.build()
+        if found.is_read:
+            return verify_read(found.trace, module, found.input, all_layers=all_layers)
+    return verify_module(found.trace, module, all_layers=all_layers)
 
 
 def verify_module(trace: Trace, module: "nn.Module", *, all_layers: bool = False) -> Verification:
@@ -95,17 +112,32 @@ def verify_module(trace: Trace, module: "nn.Module", *, all_layers: bool = False
     Raises:
         LabError: the module does not run on the trace's input.
     """
-    training = {part: part.training for part in module.modules()}
-    raw = getattr(module, "raw", None)
-    try:
-        if raw is not None:  # a detector's boxes are no layers
-            module.raw = True  # type: ignore[assignment]
-        checks = tuple(_checks(trace, module.eval()))
-    finally:
-        for part, mode in training.items():
-            part.training = mode
-        if raw is not None:
-            module.raw = raw
+    from mobilenet_lab.counters import evaluating
+
+    with evaluating(module):
+        checks = tuple(_checks(trace, module))
+    return _told(trace, checks, all_layers)
+
+
+def verify_read(
+    trace: Trace, module: "nn.Module", spec: Any, *, all_layers: bool = False
+) -> Verification:
+    """The trace that was read from `module` against the counters, part by part of the module.
+
+    `spec` is what `importers.module_torch.inspect` was given. Tools differ in what they count, so
+    that a part is held against what the closed form says of the tool (`conventions`).
+
+    Raises:
+        LabError: a counter cannot run the module.
+    """
+    from mobilenet_lab.counters import evaluating
+
+    with evaluating(module):
+        checks = tuple(_checks_of_read(trace, module, spec))
+    return _told(trace, checks, all_layers)
+
+
+def _told(trace: Trace, checks: tuple[Check, ...], all_layers: bool) -> Verification:
     differing = sum(not check.equal for check in checks)
     verdict = f"{differing} differ" if differing else "all equal"
     totals = [check for check in checks if check.layer == TOTAL]
@@ -116,7 +148,11 @@ def verify_module(trace: Trace, module: "nn.Module", *, all_layers: bool = False
         if all_layers
         else (*(c for c in checks if not c.equal and c not in totals), *totals),
         subtitle=heading(trace),
-        notes=("Trace: the closed form. Module: what the tool counted on the PyTorch twin.",),
+        notes=(
+            "Trace: the closed form. Module: what the tool counted on the PyTorch module.",
+            *unknown_operations(trace),
+            *unused_parameters(trace),
+        ),
         facts=facts(trace) | {"ok": not differing},
         checks=checks,
     )
@@ -141,9 +177,13 @@ def _checks(trace: Trace, module: "nn.Module") -> Iterator[Check]:
         by_torchinfo = torchinfo.count(module, image)
         flops = flop_counter.count(module, image)
     analysis = analyse(trace)
-    layers = {each.name: each for each in trace.layers if each.op not in WITHOUT_MODULE}
     rows = {row.name: row for row in analysis.rows}
     leaves = {path for path, part in module.named_modules() if path and not [*part.children()]}
+    layers = {
+        each.name: each
+        for each in trace.layers
+        if each.op not in WITHOUT_MODULE or each.name in leaves
+    }
 
     for name, layer in layers.items():
         if name not in leaves:
@@ -154,7 +194,7 @@ def _checks(trace: Trace, module: "nn.Module") -> Iterator[Check]:
         yield Check(name, "output", row.out_shape, shape, "torchinfo")
         yield Check(name, "params", row.params, weights, "torchinfo")
         yield Check(name, "mult-adds", TORCHINFO.count(layer), mult_adds, "torchinfo")
-        yield Check(name, "MACs", row.macs, _macs(operators), "fvcore conv + linear")
+        yield Check(name, "MACs", _products([layer]), _macs(operators), BY_FVCORE)
         yield Check(name, "flops", FVCORE.count(layer), sum(operators.values()), "fvcore")
     for name in sorted(leaves - layers.keys()):
         yield Check(name, "name", None, name, "named_modules")
@@ -163,11 +203,95 @@ def _checks(trace: Trace, module: "nn.Module") -> Iterator[Check]:
     weights = sum(parameter.numel() for parameter in module.parameters())
     mult_adds = sum(seen.mult_adds for seen in by_torchinfo.values())
     yield Check(TOTAL, "params", total.params, weights, "torch")
-    yield Check(TOTAL, "MACs", total.macs, _macs(everything), "fvcore conv + linear")
-    yield Check(TOTAL, "FLOPs (2 per MAC)", total.flops, flops, "FlopCounterMode")
+    yield Check(TOTAL, "MACs", _products(trace.layers), _macs(everything), BY_FVCORE)
+    yield Check(TOTAL, TWICE, FLOP_COUNTER.total(trace.layers), flops, "FlopCounterMode")
     yield Check(TOTAL, "flops", FVCORE.total(trace.layers), sum(everything.values()), "fvcore")
     yield Check(TOTAL, "mult-adds", TORCHINFO.total(trace.layers), mult_adds, "torchinfo")
 
 
+def _checks_of_read(trace: Trace, module: "nn.Module", spec: Any) -> Iterator[Check]:
+    from mobilenet_lab.counters import flop_counter, fvcore
+    from mobilenet_lab.importers.inputs_torch import given_inputs
+
+    inputs, named = given_inputs(module, spec, "cpu").arguments
+    if named or not all(hasattr(each, "shape") for each in inputs):
+        raise LabError("verify runs networks whose inputs are tensors in forward's order")
+    try:
+        shapes = _shapes(module, inputs)
+        by_fvcore = fvcore.count(module, inputs)
+        flops = flop_counter.count(module, inputs)
+    except Exception as error:  # a foreign module may fail in any way
+        reason = str(error).strip().partition("\n")[0]
+        raise LabError(f"the counters do not run {heading(trace)}: {reason}") from error
+    parts: dict[str, list[Layer]] = {}
+    for layer in trace.layers:
+        if layer.op != "input":
+            parts.setdefault(_part(layer.name, shapes), []).append(layer)
+    for path in dict.fromkeys([*parts, *by_fvcore]):
+        layers, operators = parts.get(path, []), _own(by_fvcore, path)
+        name = path or "outside of modules"
+        if not layers and not sum(operators.values()):
+            continue
+        if len(layers) == 1 and layers[0].name == path and shapes[path]:
+            yield Check(name, "output", layers[0].out_shape, shapes[path], "torch")
+        yield Check(name, "MACs", _products(layers), _macs(operators), BY_FVCORE)
+        yield Check(name, "flops", FVCORE.total(layers), sum(operators.values()), "fvcore")
+    everything = by_fvcore[""]
+    counted = analyse(trace).total.params + sum(trace.unused.values())
+    weights = sum(parameter.numel() for parameter in module.parameters())
+    yield Check(TOTAL, "params", counted, weights, "torch")
+    yield Check(TOTAL, "MACs", _products(trace.layers), _macs(everything), BY_FVCORE)
+    yield Check(TOTAL, TWICE, FLOP_COUNTER.total(trace.layers), flops, "FlopCounterMode")
+    yield Check(TOTAL, "flops", FVCORE.total(trace.layers), sum(everything.values()), "fvcore")
+
+
+def _shapes(module: "nn.Module", inputs: Sequence[Any]) -> dict[str, Shape | None]:
+    """What each part that is called gives, per image, if it gives one tensor, once."""
+    import torch
+
+    given: dict[str, list[Any]] = {path: [] for path, _ in module.named_modules()}
+    hooks = [
+        part.register_forward_hook(lambda _, __, out, path=path: given[path].append(out))
+        for path, part in module.named_modules()
+    ]
+    try:
+        with torch.no_grad():
+            module(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+    def shape(answers: list[Any]) -> Shape | None:
+        if len(answers) != 1 or not isinstance(answers[0], torch.Tensor):
+            return None
+        batch, *rest = answers[0].shape or (1,)
+        return tuple(rest) if batch == 1 and rest else (batch, *rest)
+
+    return {path: shape(answers) for path, answers in given.items() if answers}
+
+
+def _part(name: str, paths: Mapping[str, Any]) -> str:
+    """The module, of those that are called, that a layer is or that calls its function."""
+    path = name.partition(":")[0]
+    while path and path not in paths:
+        path = path.rpartition(".")[0]
+    return path
+
+
+def _own(counts: Mapping[str, Counter[str]], path: str) -> Counter[str]:
+    """What fvcore counts in a module outside of its parts."""
+    own = Counter(counts.get(path, {}))
+    for other, inside in counts.items():
+        if other and other != path and other.rpartition(".")[0] == path:
+            own.subtract(inside)
+    return own
+
+
+def _products(layers: Iterable[Layer]) -> int:
+    """The MACs that fvcore sees: all but those of operators that it does not know."""
+    terms = [term for layer in layers for term in FVCORE.terms(layer)]
+    return sum(term.total for term in terms if term.name in MACS)
+
+
 def _macs(operators: Mapping[str, int]) -> int:
-    return operators.get("conv", 0) + operators.get("linear", 0)
+    return int(sum(operators.get(name, 0) for name in OPERATORS))

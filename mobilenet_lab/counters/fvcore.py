@@ -13,10 +13,13 @@ with warnings.catch_warnings():
     from fvcore.nn import FlopCountAnalysis
 
 
-def count(module: nn.Module, image: torch.Tensor) -> dict[str, Counter[str]]:
+def count(
+    module: nn.Module, image: torch.Tensor | tuple[torch.Tensor, ...]
+) -> dict[str, Counter[str]]:
     """fvcore's counts by module path and operator ("conv", "linear", "batch_norm" ...).
 
-    `module` is run once on `image` (N x C x H x W) as it is: put it in eval mode first.
+    `module` is run once on `image` (N x C x H x W; several inputs as a tuple) as it is: put it in
+    eval mode first.
     A path holds the sum of what lies inside it; "" is the whole.
     """
     analysis = FlopCountAnalysis(module, image)

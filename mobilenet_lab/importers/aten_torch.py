@@ -7,7 +7,7 @@ multiply-accumulate of its own. An operator in none of the tables is taken apart
 and is an unknown one otherwise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -22,7 +22,7 @@ class Draft(NamedTuple):
     inputs: tuple[Any, ...]
     weights: tuple[Any, ...] = ()
     """Tensors that are its own if they are parameters: kernel, bias, scale, shift."""
-    details: dict[str, Any] = {}
+    details: Mapping[str, Any] = {}
 
 
 Arguments = dict[str, Any]
@@ -77,6 +77,7 @@ def _convolution(a: Arguments, transposed: bool = False, cut: Any = 0) -> Draft:
         "groups": int(a["groups"]),
         "bias": a["bias"] is not None,
         "same": a["padding"] == "same",
+        "mode": a["padding"] if isinstance(a["padding"], str) else "",
     }
     op = f"conv{'_transpose' if transposed else ''}{axes}d"
     return Draft(op, (a["input"],), (a["weight"], a["bias"]), details)
@@ -362,7 +363,18 @@ RESHAPING = (
 """The same values in another shape; where the shape per image stays, nothing at all."""
 GATHERING = (
     *("index", "index_select", "gather", "take", "take_along_dim", "masked_select", "unfold"),
-    *("im2col", "col2im", "tril", "triu", "diagonal", "topk", "sort", "argsort", "index_put", "scatter"),
+    *(
+        "im2col",
+        "col2im",
+        "tril",
+        "triu",
+        "diagonal",
+        "topk",
+        "sort",
+        "argsort",
+        "index_put",
+        "scatter",
+    ),
     *("scatter_add", "slice_scatter", "select_scatter", "rot90"),
 )
 """Values that are looked up, put elsewhere or ordered."""
@@ -403,7 +415,17 @@ MAKING = (
 )
 """They take a shape or a type of what they are given, and no value that a layer made."""
 
-KNOWN = {*MAKING, *FORMS, *RESHAPING, *GATHERING, *PARTS, *UNBINDING, *SILENT, *ELEMENTWISE, *REDUCING}
+KNOWN = {
+    *MAKING,
+    *FORMS,
+    *RESHAPING,
+    *GATHERING,
+    *PARTS,
+    *UNBINDING,
+    *SILENT,
+    *ELEMENTWISE,
+    *REDUCING,
+}
 
 
 def is_known(operator: Any) -> bool:
@@ -436,4 +458,3 @@ def parts(call_name: str, arguments: Arguments, outputs: tuple[Tensor, ...]) -> 
 
 def is_same_shape(first: Tensor, second: Tensor) -> bool:
     return shape_of(first) == shape_of(second)
-

@@ -22,21 +22,23 @@ class Inputs(NamedTuple):
     named: dict[str, Tensor]
 
 
-def given_inputs(module: nn.Module, spec: Spec) -> Inputs:
-    """The inputs of a module, with a batch of one.
+def given_inputs(module: nn.Module, spec: Spec, device: str = "meta") -> Inputs:
+    """The inputs of a module, with a batch of one; on a real device they are zeros.
 
     Raises:
         LabError: a shape of no use.
     """
     named: dict[str, Tensor] = {}
     if isinstance(spec, dict):
-        return Inputs(((), {key: _made(key, each, named) for key, each in spec.items()}), named)
+        return Inputs(
+            ((), {key: _made(key, each, named, device) for key, each in spec.items()}), named
+        )
     if _is_one(spec):
-        return Inputs(((_made("input", spec, named),), {}), named)
+        return Inputs(((_made("input", spec, named, device),), {}), named)
     if not isinstance(spec, list | tuple) or not spec:
         raise LabError(f"an input is a shape like 3x224x224, not {quoted(spec)}")
     names = argument_names(module, len(spec))
-    made = tuple(_made(key, each, named) for key, each in zip(names, spec, strict=True))
+    made = tuple(_made(key, each, named, device) for key, each in zip(names, spec, strict=True))
     return Inputs((made, {}), named)
 
 
@@ -47,19 +49,19 @@ def _is_one(spec: Spec) -> bool:
     return isinstance(spec, Sequence) and bool(spec) and all(type(each) is int for each in spec)
 
 
-def _made(name: str, spec: Spec, named: dict[str, Tensor]) -> Any:
+def _made(name: str, spec: Spec, named: dict[str, Tensor], device: str) -> Any:
     """The tensor or the nest of tensors of a spec, each noted by name."""
     if isinstance(spec, dict):
-        return {key: _made(f"{name}.{key}", each, named) for key, each in spec.items()}
+        return {key: _made(f"{name}.{key}", each, named, device) for key, each in spec.items()}
     if _is_one(spec):
-        named[name] = _tensor(spec)
+        named[name] = _tensor(spec, device)
         return named[name]
     if isinstance(spec, list | tuple) and spec:
-        return type(spec)(_made(f"{name}.{n}", each, named) for n, each in enumerate(spec))
+        return type(spec)(_made(f"{name}.{n}", each, named, device) for n, each in enumerate(spec))
     raise LabError(f"an input is a shape like 3x224x224, not {quoted(spec)}")
 
 
-def _tensor(spec: str | Sequence[int] | Tensor) -> Tensor:
+def _tensor(spec: str | Sequence[int] | Tensor, device: str) -> Tensor:
     if isinstance(spec, Tensor):
         if spec.dim() < 1 or len(spec) != 1:
             raise LabError("an example input has a batch of one in front")
@@ -69,8 +71,8 @@ def _tensor(spec: str | Sequence[int] | Tensor) -> Tensor:
         shape = (1, *shape)
     if not all(1 <= side <= LARGEST for side in shape):
         raise LabError(f"an input's sides are whole numbers from 1 to {LARGEST:,}, not {shape[1:]}")
-    with torch.inference_mode():
-        return torch.empty(shape, dtype=dtype, device="meta")
+    with torch.inference_mode(device == "meta"):
+        return torch.zeros(shape, dtype=dtype, device=device)
 
 
 def _parsed(spec: str | Sequence[int]) -> tuple[tuple[int, ...], torch.dtype]:

@@ -39,22 +39,8 @@ SINGLE = ("add", "mul")
 """Operations on two tensors; with a constant they work value by value."""
 
 
-def inspect(module: nn.Module, input_shape: Spec, name: str = "", **settings: Any) -> Trace:
-    """The trace of `module` in eval mode, per image.
-
-    `input_shape` is the shape of one input without the batch, (3, 224, 224) or "3x224x224"; of
-    several inputs a list of shapes (in forward's order) or a dict by forward's names, where tuples,
-    lists and dicts may hold further ones. "77:int64" is a shape with a dtype; a tensor (with a
-    batch of one) is taken as it is. What `forward` returns may be nested, too. The settings are
-    told in headings.
-
-    Operations that cost nothing are known as such; one that nobody here knows is a layer `unknown`.
-    The module comes back as it was: modes, buffers, hooks, gradients, and torch's random state.
-
-    Raises:
-        LabError: a shape of no use, or a forward pass that fails or depends on values of its
-            input; the sentence names the place.
-    """
+def read_module(module: nn.Module, input_shape: Spec, name: str = "", **settings: Any) -> Trace:
+    """As `networks.inspect`, which has the whole of it."""
     if not isinstance(module, nn.Module):
         raise LabError(f"inspect reads an nn.Module, not {type(module).__name__}")
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
@@ -225,7 +211,9 @@ class Reader:
         if draft.op in SINGLE and not all(map(self._depends, reads)):
             draft = Draft("elementwise", reads, (), {"mode": draft.op})
         if draft.op in SPEAKING or draft.op == "pad":  # constants that go in make no difference
-            reads = tuple(each for each in reads if isinstance(each, Tensor) and self._depends(each))
+            reads = tuple(
+                each for each in reads if isinstance(each, Tensor) and self._depends(each)
+            )
         shape = shape_of(output)
         if draft.op == "pad" and self._is_plain(draft):
             source = self._source(reads[0], visit)
@@ -252,14 +240,17 @@ class Reader:
         if not isinstance(found, Pad) or found.draft.details["rate"] != FOLDING[draft.op]:
             return draft, None
         axes = len(draft.details["kernel"])
-        before, around = found.draft.details["padding"][:-axes], found.draft.details["padding"][-axes:]
+        before, around = (
+            found.draft.details["padding"][:-axes],
+            found.draft.details["padding"][-axes:],
+        )
         if any(pair != (0, 0) for pair in before):
             return draft, None
         padding = tuple(
             (top + more, bottom + less)
             for (top, bottom), (more, less) in zip(draft.details["padding"], around, strict=True)
         )
-        return draft._replace(details=draft.details | {"padding": padding}), found.source
+        return draft._replace(details={**draft.details, "padding": padding}), found.source
 
     def _weights(self, draft: Draft, visit: Visit | None) -> tuple[bool, list[int], str]:
         """Whether the weights are counted here, layers that compute some, and the layer's name.
@@ -298,9 +289,7 @@ class Reader:
         if op == "pad":
             details.pop("rate")
         shapes = tuple([self.layers[source].out_shape for source in inputs])
-        self.layers.append(
-            Layer("", op, inputs, shapes, shape, "", "", "", own=own, **details)
-        )
+        self.layers.append(Layer("", op, inputs, shapes, shape, "", "", "", own=own, **details))
         spoken = details.get("mode", "").rpartition(".")[2] if op in SPEAKING else op
         self._marks.append((visit, label or spoken or op, whole))
         return len(self.layers) - 1
@@ -308,9 +297,7 @@ class Reader:
     # The whole
 
     def trace(self, outputs: Iterable[Tensor], name: str, settings: Mapping[str, Any]) -> Trace:
-        answers = [
-            self._source(tensor, None) for tensor in outputs if id(tensor) in self._sources
-        ]
+        answers = [self._source(tensor, None) for tensor in outputs if id(tensor) in self._sources]
         if not answers:
             raise LabError(f"{name} gives no tensor that depends on its input")
         places = self._places()
@@ -319,9 +306,7 @@ class Reader:
             for layer, place in zip(self.layers, places, strict=True)
         ]
         unused = {path: size for path, size in self._sizes.items() if path not in self._counted}
-        return Trace(
-            arranged(named, places), tuple(answers), {}, name, dict(settings), unused
-        )
+        return Trace(arranged(named, places), tuple(answers), {}, name, dict(settings), unused)
 
     def _places(self) -> list[Place]:
         """The name of each layer, and the module that it belongs to.

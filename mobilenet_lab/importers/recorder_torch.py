@@ -8,6 +8,8 @@ cannot follow (a branch that depends on a value) ends here, too.
 """
 
 import inspect
+import random
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,6 +22,7 @@ from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from mobilenet_lab.counters import taken_apart
 from mobilenet_lab.errors import LabError
 
 
@@ -48,14 +51,14 @@ class Call(NamedTuple):
         return str(self.operator._schema.name).rpartition("::")[2].rstrip("_") or "_"
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes down every operator that is called while it is active.
 
     `keep` says which operators are taken as they are; any other that PyTorch can take apart is.
     """
 
     def __init__(self, module: nn.Module, keep: Callable[[Any], bool]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
         self._keep = keep
         self._paths = {id(part): path for path, part in module.named_modules()}
@@ -150,8 +153,8 @@ def record(
     args, kwargs = inputs
     with ExitStack() as stack:
         stack.enter_context(_unchanged(module))
-        stack.enter_context(torch.random.fork_rng(devices=[]))
-        stack.enter_context(_no_fast_path())
+        stack.enter_context(_same_random_state())
+        stack.enter_context(taken_apart())
         stack.enter_context(torch.inference_mode())
         stack.enter_context(recorder.modules_watched())
         module.eval()
@@ -202,14 +205,17 @@ def _refill(value: Any, contents: Any) -> None:
 
 
 @contextmanager
-def _no_fast_path() -> Iterator[None]:
-    """Without the one operator that does a whole transformer layer in inference."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
+def _same_random_state() -> Iterator[None]:
+    """Gives torch and Python, and NumPy where it is in use, the random state that they had."""
+    numpy = sys.modules.get("numpy")
+    python, arrays = random.getstate(), numpy.random.get_state() if numpy else None
     try:
-        yield
+        with torch.random.fork_rng(devices=[]):
+            yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+        random.setstate(python)
+        if numpy:
+            numpy.random.set_state(arrays)
 
 
 OWN_FILES = (str(Path(torch.__file__).parent), str(Path(__file__)))

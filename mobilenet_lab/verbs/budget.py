@@ -76,7 +76,7 @@ def budget(
     limits = _limits(macs=macs, params=params)
     if top is not None and (type(top) is not int or top < 1):
         raise LabError(f"top is a whole number from 1, not {quoted(top)}")
-    if isinstance(network, str):
+    if isinstance(network, str) and network in registry.NETWORKS:
         options = usual(network) | options
     for key in LARGER:  # one value is a short list
         if key in options and not is_list(options[key]):
@@ -230,19 +230,20 @@ def _sizes(key: str, value: Any) -> tuple[float, ...]:
 
 
 def _with_accuracies(swept: Swept, fit: Fit) -> Fit:
-    if not isinstance(swept.network, str):
+    if not swept.registered:
         return fit
     return fit._replace(accuracies=accuracies_of(swept.trace(fit.settings)))
 
 
 def _best_published(swept: Swept, limits: Mapping[str, int]) -> Accuracy | None:
     """The highest accuracy that has been printed of the network inside the budget."""
-    if not isinstance(swept.network, str):
+    name = swept.registered
+    if not name:
         return None
     best: Accuracy | None = None
-    for row in accuracies(swept.network):
-        trace = registry.trace(swept.network, **row.settings)
-        as_asked = registry.trace(swept.network, **{**row.settings, **swept.fixed})
+    for row in accuracies(name):
+        trace = registry.trace(name, **row.settings)
+        as_asked = registry.trace(name, **{**row.settings, **swept.fixed})
         better = best is None or row.top1 > best.top1
         if better and as_asked.layers == trace.layers and _fits(counts(trace), limits):
             best = row

@@ -1,12 +1,12 @@
 """What the verbs share: how a network is given, and what every table says about it."""
 
+from collections import Counter
 from typing import Any
 
 from mobilenet_lab import conventions, registry
 from mobilenet_lab.conventions import Convention
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.receptive_field import Field
-from mobilenet_lab.registry import traced as traced
 from mobilenet_lab.reports.table import write
 
 CONVENTION = conventions.PAPER.heading
@@ -46,6 +46,23 @@ def after_the_layers(trace: Trace) -> tuple[str, ...]:
     return (f"After the layers, in no number here: {work}{subject}.",)
 
 
+def unknown_operations(trace: Trace) -> tuple[str, ...]:
+    """A note on operations whose cost is unknown, if there are any."""
+    modes = Counter(layer.mode for layer in trace.unknown)
+    if not modes:
+        return ()
+    told = ", ".join(f"{mode} ({count}x)" if count > 1 else mode for mode, count in modes.items())
+    return (f"At least: what {told} costs is unknown here (–), and is in no sum.",)
+
+
+def unused_parameters(trace: Trace) -> tuple[str, ...]:
+    """A note on parameters of a module that its forward pass leaves out, if there are any."""
+    if not trace.unused:
+        return ()
+    count, parts = sum(trace.unused.values()), {path.split(".")[0] for path in trace.unused}
+    return (f"In no row: {count:,} parameters that no layer uses ({', '.join(sorted(parts))}).",)
+
+
 def facts(trace: Trace, convention: Convention = conventions.PAPER) -> dict[str, Any]:
     """What a file says of the network beside its rows."""
     found = boxes(trace)
@@ -56,6 +73,8 @@ def facts(trace: Trace, convention: Convention = conventions.PAPER) -> dict[str,
         **({} if found is None else {"boxes": found}),
         "convention": convention.heading,
         **({} if convention.release else {"not_counted": conventions.PAPER_LEAVES_OUT}),
+        **({"unknown": [layer.name for layer in trace.unknown]} if trace.unknown else {}),
+        **({"unused": dict(trace.unused)} if trace.unused else {}),
     }
 
 

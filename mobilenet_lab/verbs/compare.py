@@ -5,9 +5,17 @@ from typing import Any, NamedTuple
 
 from mobilenet_lab.analysis import Analysis, Row, analyse, gather
 from mobilenet_lab.errors import LabError
-from mobilenet_lab.layers import Trace
+from mobilenet_lab.networks import Network
+from mobilenet_lab.networks import trace as traced
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.verbs.common import CONVENTION, NOT_COUNTED, facts, heading, traced
+from mobilenet_lab.verbs.common import (
+    CONVENTION,
+    NOT_COUNTED,
+    facts,
+    heading,
+    unknown_operations,
+    unused_parameters,
+)
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -27,7 +35,7 @@ class Compared(NamedTuple):
         return quotient
 
 
-def compare(*networks: str | Trace, **options: Any) -> Table:
+def compare(*networks: Network, **options: Any) -> Table:
     """Parameters and MACs of two networks or more, stage by stage, with ratios to the first.
 
     Of more than two, the ratios are those of the MACs.
@@ -57,9 +65,21 @@ def compare(*networks: str | Trace, **options: Any) -> Table:
         _title([trace.name or "network" for trace in traces]),
         _columns(len(traces), "stage" if by_stage else "stride"),
         tuple(rows),
-        Compared("total", tuple(analysis.total for analysis in analyses)),
+        Compared(
+            "at least" if any(trace.unknown for trace in traces) else "total",
+            tuple(analysis.total for analysis in analyses),
+        ),
         f"MACs by convention {CONVENTION}",
-        (*legend, "Ratios: to A.", NOT_COUNTED),
+        (
+            *legend,
+            "Ratios: to A.",
+            NOT_COUNTED,
+            *(
+                f"{letter}: {note}"
+                for letter, trace in zip(LETTERS, traces, strict=False)
+                for note in (*unknown_operations(trace), *unused_parameters(trace))
+            ),
+        ),
         {"networks": [facts(trace) for trace in traces], "convention": CONVENTION},
     )
 
@@ -120,7 +140,7 @@ def _columns(networks: int, title: str) -> tuple[Column, ...]:
 def _count(index: int, letter: str, quantity: str, title: str) -> Column:
     def value(row: Compared) -> int | None:
         mine = row.rows[index]
-        return None if mine is None else getattr(mine, quantity)
+        return None if mine is None else mine.known(getattr(mine, quantity))
 
     return Column(f"{quantity}_{letter.lower()}", f"{title} {letter}", "short", value)
 

@@ -20,9 +20,11 @@ from mobilenet_lab.errors import UnknownNameError
 from mobilenet_lab.expression import Expression
 from mobilenet_lab.formulas import elements
 from mobilenet_lab.layers import TRANSPOSED, Layer, Shape, Trace
+from mobilenet_lab.networks import Network
+from mobilenet_lab.networks import trace as traced
 from mobilenet_lab.receptive_field import WINDOWS
 from mobilenet_lab.reports.table import Column, Table, write
-from mobilenet_lab.verbs.common import CONVENTION, NOT_COUNTED, facts, heading, traced
+from mobilenet_lab.verbs.common import CONVENTION, NOT_COUNTED, facts, heading
 from mobilenet_lab.verbs.field import window
 
 number = Expression.symbol
@@ -50,7 +52,7 @@ COLUMNS = (
 )
 
 
-def explain(network: str | Trace, layer: str, *, dtype: str = "float32", **options: Any) -> Table:
+def explain(network: Network, layer: str, *, dtype: str = "float32", **options: Any) -> Table:
     """Every number of a layer as its formula, with symbols, with numbers, and the result.
 
     `layer` is a layer's name, or the path of a stage, block or leaf: then the parameters and

@@ -3,11 +3,11 @@
 from typing import Any
 
 from mobilenet_lab.importers.writing import dumps
-from mobilenet_lab.layers import Trace
-from mobilenet_lab.verbs.common import traced
+from mobilenet_lab.networks import Network
+from mobilenet_lab.networks import trace as traced
 
 
-def export(network: str | Trace, **options: Any) -> str:
+def export(network: Network, **options: Any) -> str:
     """The text of a network's file; options are those of `registry.trace`.
 
     Raises:

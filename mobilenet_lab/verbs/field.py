@@ -5,10 +5,12 @@ from math import prod
 from typing import Any, NamedTuple
 
 from mobilenet_lab.analysis import known_fields
-from mobilenet_lab.layers import CONVS, Layer, Shape, Sizes, Trace
+from mobilenet_lab.layers import CONVS, Layer, Shape, Sizes
+from mobilenet_lab.networks import Network
+from mobilenet_lab.networks import trace as traced
 from mobilenet_lab.receptive_field import ADAPTIVE, WINDOWS, Field
 from mobilenet_lab.reports.table import Column, Table
-from mobilenet_lab.verbs.common import WHOLE, facts, field_size, heading, traced
+from mobilenet_lab.verbs.common import WHOLE, facts, field_size, heading
 
 
 class Seen(NamedTuple):
@@ -37,7 +39,7 @@ COLUMNS = (
 )
 
 
-def field(network: str | Trace, *, all_layers: bool = False, **options: Any) -> Table:
+def field(network: Network, *, all_layers: bool = False, **options: Any) -> Table:
     """Receptive field, jump and start along a network.
 
     Shown are the layers with a window or a global pool, and whatever else changes the field;

@@ -10,7 +10,7 @@ from mobilenet_lab.errors import LabError, quoted
 MOST = 1_000_000
 """Combinations that one sweep takes."""
 NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,15})?|\.[0-9]{1,15}")
-WORDS = {"true": True, "false": False}
+WORDS = {"true": True, "false": False, "none": None}
 
 
 def values(what: str, text: str) -> list[Any]:
@@ -30,7 +30,7 @@ def values(what: str, text: str) -> list[Any]:
 
 
 def literal(text: str) -> Any:
-    """true and false, whole and decimal numbers as such; any other text as it is."""
+    """true, false and none, whole and decimal numbers as such; any other text as it is."""
     for kind in (int, float):
         with suppress(ValueError):
             return kind(text)

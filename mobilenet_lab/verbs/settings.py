@@ -8,13 +8,14 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias
 from mobilenet_lab import conventions, registry
 from mobilenet_lab.errors import LabError, ShapeError, VanishedError
 from mobilenet_lab.layers import Trace
+from mobilenet_lab.networks import trace as traced
 from mobilenet_lab.reports.table import Column, Kind, write
 from mobilenet_lab.resolutions import Counts, Replay, counts
 from mobilenet_lab.verbs.common import CONVENTION
 from mobilenet_lab.verbs.ranges import MOST
 
 Network: TypeAlias = str | Callable[..., Trace]
-"""A registered name, or a function that makes a trace from keyword arguments."""
+"""A registered name, a file or a factory, or a function that makes a trace from keywords."""
 Watch: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
 """Hands on the items, which are so many, and may show how far it has come."""
 FEW = 2
@@ -59,6 +60,12 @@ class Swept(NamedTuple):
     rows: tuple[Setting, ...]
 
     @property
+    def registered(self) -> str | None:
+        """The name, of a registered network."""
+        is_name = isinstance(self.network, str) and self.network in registry.NETWORKS
+        return str(self.network) if is_name else None
+
+    @property
     def name(self) -> str:
         if isinstance(self.network, str):
             return self.network
@@ -78,9 +85,9 @@ def counted(network: Network, options: Mapping[str, Any], watch: Watch | None = 
             combination works.
     """
     fixed, lists = _separated(options)
-    if isinstance(network, str):
+    if isinstance(network, str) and _is_plain_name(network):
         count = _by_name(network, len(lists.get("resolution", ())) > FEW)
-    elif callable(network):
+    elif isinstance(network, str) or callable(network):
         count = _by_call(network)
     else:
         raise LabError(f"a network is a name or a function, not {type(network).__name__}")
@@ -127,7 +134,9 @@ def is_list(value: Any) -> bool:
 
 def _made(network: Network, settings: Mapping[str, Any]) -> Trace:
     if isinstance(network, str):
-        return registry.attempt(network, **settings)
+        if _is_plain_name(network):
+            return registry.attempt(network, **settings)
+        return traced(network, **settings)
     made = network(**settings)
     if not isinstance(made, Trace):
         raise LabError(f"the function gives no Trace but {type(made).__name__}")
@@ -137,7 +146,12 @@ def _made(network: Network, settings: Mapping[str, Any]) -> Trace:
 Count: TypeAlias = Callable[[Mapping[str, Any]], Counts]
 
 
-def _by_call(network: Callable[..., Trace]) -> Count:
+def _is_plain_name(network: str) -> bool:
+    """Whether it is meant as a registered name, not as a file or a factory."""
+    return network in registry.NETWORKS or not set(network) & set(":./\\")
+
+
+def _by_call(network: Network) -> Count:
     return lambda settings: counts(_made(network, settings))
 
 
@@ -175,9 +189,9 @@ def _refuse(swept: Swept) -> NoReturn:
     """Says why no combination works, by the first."""
     first = swept.rows[0]
     reason: ShapeError | None = first.problem
-    if isinstance(swept.network, str):
+    if swept.registered:
         try:
-            registry.trace(swept.network, **swept.fixed, **first.settings)
+            registry.trace(swept.registered, **swept.fixed, **first.settings)
         except ShapeError as error:  # it names a resolution that works
             reason = error
     many = len(swept.rows)
@@ -190,8 +204,8 @@ def _refuse(swept: Swept) -> NoReturn:
 def heading(swept: Swept) -> str:
     """The network, what was gone through and what was kept, in one line."""
     kept: dict[str, Any] = {}
-    if isinstance(swept.network, str):
-        kept = dict(registry.trace(swept.network).settings)
+    if swept.registered:
+        kept = dict(registry.trace(swept.registered).settings)
         del kept["in_channels"]
     kept |= swept.fixed
     return " · ".join(
@@ -223,9 +237,9 @@ def problems(swept: Swept) -> tuple[str, ...]:
 
 def after_the_layers(swept: Swept) -> tuple[str, ...]:
     """A note on what a registered network does beyond its layers, if it does."""
-    if not isinstance(swept.network, str):
+    if not swept.registered:
         return ()
-    work = registry.AFTER_THE_LAYERS[registry.task(swept.network)]
+    work = registry.AFTER_THE_LAYERS[registry.task(swept.registered)]
     return (f"After the layers, in no number here: {work}.",) if work else ()
 
 

@@ -8,7 +8,8 @@ from mobilenet_lab.analysis import LEVELS, Analysis, Row, analyse
 from mobilenet_lab.conventions import Convention
 from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.formulas import elements
-from mobilenet_lab.layers import Trace
+from mobilenet_lab.networks import Network
+from mobilenet_lab.networks import trace as traced
 from mobilenet_lab.reports.table import Column, Table
 from mobilenet_lab.verbs.common import (
     CONVENTION,
@@ -18,7 +19,8 @@ from mobilenet_lab.verbs.common import (
     facts,
     field_size,
     heading,
-    traced,
+    unknown_operations,
+    unused_parameters,
 )
 
 COLUMN_KEYS = (
@@ -29,7 +31,7 @@ DEFAULT_COLUMNS = ("name", "output", "params", "macs", "share", "field")
 
 
 def summary(
-    network: str | Trace,
+    network: Network,
     *,
     level: str = "stage",
     columns: str | Sequence[str] | None = None,
@@ -68,6 +70,7 @@ def summary(
     if sort is not None:
         rows = _sorted(rows, known[sort])
     notes = [NOT_COUNTED] if convention == "paper" or "macs" in keys else []
+    notes += [*unknown_operations(analysis.trace), *unused_parameters(analysis.trace)]
     notes += [*after_the_layers(analysis.trace)]
     if "field" in keys:
         unknown = any(row.field is None for row in analysis.rows)
@@ -96,14 +99,17 @@ def summary_columns(
     counts = _counts(analysis, level, convention)
     paper = convention is conventions.PAPER
 
-    def count(row: Row) -> int:
-        return sum(counts.values()) if row is total else counts[row.name]
+    def count(row: Row) -> int | None:
+        return row.known(sum(counts.values()) if row is total else counts[row.name])
 
     def name(row: Row) -> str:
-        return "total" if row is total else row.name
+        if row is not total:
+            return row.name
+        return "at least" if row.unknown else "total"
 
     def share(row: Row) -> float | None:
-        return count(row) / count(total) if count(total) else None
+        mine, all_of_it = count(row), count(total)
+        return mine / all_of_it if mine is not None and all_of_it else None
 
     return (
         Column("name", level, "text", name),
@@ -114,7 +120,7 @@ def summary_columns(
         Column("input", "input", "shape", lambda row: row.in_shape, "channels × height × width"),
         Column("output", "output", "shape", lambda row: row.out_shape, "channels × height × width"),
         Column("params", "params", "count", lambda row: row.params, "learned parameters"),
-        Column("macs", "MACs", "count", lambda row: row.macs, CONVENTION),
+        Column("macs", "MACs", "count", lambda row: row.known(row.macs), CONVENTION),
         Column(
             "count",
             f"{convention.name} {convention.calls_it}",
@@ -123,7 +129,7 @@ def summary_columns(
             convention.heading,
         ),
         Column("share", "share of MACs" if paper else "share", "share", share, "of the total"),
-        Column("flops", "FLOPs (2 per MAC)", "count", lambda row: row.flops, "2 × MACs"),
+        Column("flops", "FLOPs (2 per MAC)", "count", lambda row: row.known(row.flops), "2 × MACs"),
         Column(
             "activations", "activations", "count", lambda row: row.activations, "elements written"
         ),
