@@ -20,8 +20,9 @@ from mobilenet_lab.layers import Trace
 
 if TYPE_CHECKING:
     from torch import nn
+    from torch.export import ExportedProgram
 
-Network: TypeAlias = "str | Path | Trace | nn.Module"
+Network: TypeAlias = "str | Path | Trace | nn.Module | ExportedProgram"
 Build: TypeAlias = Callable[[], "nn.Module"]
 WITHOUT_INPUT = "{}: say what one input of it is: --input 3x224x224, in Python input=(3, 224, 224)"
 
@@ -61,8 +62,7 @@ def given(network: Network, **options: Any) -> Given:
         raise LabError(
             f"a network is a name, a path, a module or a Trace, not {type(network).__name__}"
         )
-    module: nn.Module = network
-    return _read(module, type(module).__name__, options.pop("input", None), options)
+    return _read(network, type(network).__name__, options.pop("input", None), options)
 
 
 def trace(network: Network, **options: Any) -> Trace:
@@ -74,7 +74,9 @@ def trace(network: Network, **options: Any) -> Trace:
     return given(network, **options).trace
 
 
-def inspect(module: "nn.Module", input_shape: Any, name: str = "", **settings: Any) -> Trace:
+def inspect(
+    module: "nn.Module | ExportedProgram", input_shape: Any = None, name: str = "", **settings: Any
+) -> Trace:
     """The trace of any nn.Module in eval mode, per image.
 
     `input_shape` is the shape of one input without the batch, (3, 224, 224) or "3x224x224"; of
@@ -101,7 +103,10 @@ def inspect(module: "nn.Module", input_shape: Any, name: str = "", **settings: A
         if error.name != "torch":
             raise
         raise MissingPackageError("torch", "torch", "reading a module") from None
-    return read_module(module, input_shape, name, **settings)
+    opened, spec = _unpacked(module, input_shape)
+    if spec is None:
+        raise LabError(WITHOUT_INPUT.format(name or type(module).__name__))
+    return read_module(opened, spec, name, **settings)
 
 
 def build(network: Network, **options: Any) -> "nn.Module":
@@ -280,14 +285,29 @@ def _reason(error: BaseException) -> str:
 
 
 def _is_module(network: Any) -> bool:
-    """Whether it is an nn.Module; without torch nothing is."""
+    """Whether it is an nn.Module or an exported one; without torch nothing is."""
     torch = sys.modules.get("torch")
-    return torch is not None and isinstance(network, torch.nn.Module)
+    is_module = torch is not None and isinstance(network, torch.nn.Module)
+    return is_module or _is_exported(network)
 
 
-def _read(module: "nn.Module", name: str, spec: Any, settings: Mapping[str, Any]) -> Given:
-    if spec is None:
-        raise LabError(WITHOUT_INPUT.format(name))
+def _is_exported(network: Any) -> bool:
+    """Whether it is what torch.export gives."""
+    exporting = sys.modules.get("torch.export")
+    return exporting is not None and isinstance(network, exporting.ExportedProgram)
+
+
+def _unpacked(module: Any, spec: Any) -> tuple["nn.Module", Any]:
+    """A module and its input; of an exported program, the ones that it holds."""
+    if not _is_exported(module):
+        return module, spec
+    from mobilenet_lab.importers.module_torch import unpacked
+
+    return unpacked(module)
+
+
+def _read(module: Any, name: str, spec: Any, settings: Mapping[str, Any]) -> Given:
+    module, spec = _unpacked(module, spec)
     return Given(inspect(module, spec, name, **settings), lambda: module, spec, True)
 
 

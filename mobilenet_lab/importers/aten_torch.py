@@ -195,8 +195,16 @@ def _matrices(first: str, second: str) -> Callable[[Arguments], Draft]:
 
 
 def _attention(a: Arguments) -> Draft:
-    read = a["query"], a["key"], a["value"], a["attn_mask"]
-    return Draft("attention", tuple(each for each in read if each is not None))
+    """Attention; "apart" where PyTorch has no one kernel for it, and does matrix products."""
+    query, mask = a["query"], a["attn_mask"]
+    read = query, a["key"], a["value"]
+    apart = (
+        query.dim() not in (3, 4)
+        or any(each.stride(-1) != 1 for each in read)
+        or (mask is not None and (mask.dim() not in (2, 4) or mask.requires_grad))
+    )
+    details = {"mode": "apart" if apart else ""}
+    return Draft("attention", read if mask is None else (*read, mask), (), details)
 
 
 def _concat(a: Arguments) -> Draft:

@@ -37,7 +37,7 @@ def given_inputs(module: nn.Module, spec: Spec, device: str = "meta") -> Inputs:
         return Inputs(((_made("input", spec, named, device),), {}), named)
     if not isinstance(spec, list | tuple) or not spec:
         raise LabError(f"an input is a shape like 3x224x224, not {quoted(spec)}")
-    names = argument_names(module, len(spec))
+    names = argument_names(module, len(spec)) if len(spec) > 1 else ["input"]
     made = tuple(_made(key, each, named, device) for key, each in zip(names, spec, strict=True))
     return Inputs((made, {}), named)
 

@@ -11,6 +11,7 @@ from math import inf
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor, nn
+from torch.export import ExportedProgram, unflatten
 from torch.nn.parameter import UninitializedParameter
 from torch.utils._pytree import tree_leaves
 
@@ -37,6 +38,18 @@ FOLDING = {"conv1d": 0.0, "conv2d": 0.0, "conv3d": 0.0, "max_pool": -inf}
 """Operations that a padding with this value before them is the padding of."""
 SINGLE = ("add", "mul")
 """Operations on two tensors; with a constant they work value by value."""
+
+
+def unpacked(program: ExportedProgram) -> tuple[nn.Module, Spec]:
+    """An exported program as a module with its parts by their paths, and the inputs it has.
+
+    Raises:
+        LabError: it was exported without inputs, or with some by keyword.
+    """
+    positional, named = program.example_inputs or ((), {})
+    if not positional or named:
+        raise LabError("an exported program is read if it was exported with positional inputs")
+    return unflatten(program), list(positional)
 
 
 def read_module(module: nn.Module, input_shape: Spec, name: str = "", **settings: Any) -> Trace:
