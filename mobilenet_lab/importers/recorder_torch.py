@@ -8,6 +8,7 @@ cannot follow (a branch that depends on a value) ends here, too.
 """
 
 import inspect
+import os
 import random
 import sys
 import traceback
@@ -65,6 +66,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._open: list[Visit] = []
         self._visited = 0
         self._stand_ins: dict[int, Tensor] = {}
+        self._originals: dict[int, Tensor] = {}
         self._made: set[int] = set()
         self._alive: list[Any] = []
         """Nothing seen is let go, so that an id stays that of one tensor."""
@@ -73,7 +75,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        arguments = _bound(operator, args, kwargs)
+        arguments = tree_map_only(Tensor, self._stood_for, _bound(operator, args, kwargs))
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         # what was made on the way from numbers alone (positions, say) has values
         if given and not all(id(tensor) in self._made for tensor in given):
@@ -84,9 +86,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if answer is not NotImplemented:
                 return answer
         answer = operator(*args, **kwargs)
-        outputs = tuple(leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor))
-        self._made.update(id(output) for output in outputs if output.device.type != "meta")
-        self._alive += [*given, *outputs]
+        leaves = [leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor)]
+        outputs = tuple(map(self._stood_for, leaves))
+        self._made.update(id(leaf) for leaf in leaves if leaf.device.type != "meta")
+        self._alive += [*given, *leaves]
         self.calls.append(Call(operator, arguments, outputs, tuple(self._open)))
         return answer
 
@@ -100,12 +103,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta"
                 )
             self._stand_ins[id(tensor)] = made
+            self._originals[id(made)] = tensor
             self._alive += [tensor, made]
         return self._stand_ins[id(tensor)]
 
-    def original(self) -> dict[int, int]:
-        """id of a stand-in -> id of the module's tensor that it stands for."""
-        return {id(made): real for real, made in self._stand_ins.items()}
+    def _stood_for(self, tensor: Tensor) -> Tensor:
+        """The module's tensor, also inside of an operator that is taken apart."""
+        return self._originals.get(id(tensor), tensor)
 
     @contextmanager
     def modules_watched(self) -> Iterator[None]:
@@ -218,7 +222,7 @@ def _same_random_state() -> Iterator[None]:
             numpy.random.set_state(arrays)
 
 
-OWN_FILES = (str(Path(torch.__file__).parent), str(Path(__file__)))
+OWN_FILES = (f"{Path(torch.__file__).parent}{os.sep}", str(Path(__file__)))
 ON_VALUES = ("meta tensor", "Meta", "_local_scalar_dense", "data-dependent", "nonzero")
 """What PyTorch's messages say where a value is asked for that is not there."""
 
