@@ -6,11 +6,11 @@ twice that. All counts are exact integers, per image. Where an operation is unkn
 sums that it belongs to are "at least" so many.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from mobilenet_lab.errors import LabError, MisalignedError, UnknownNameError
 from mobilenet_lab.formulas import (
@@ -34,7 +34,7 @@ Level = Literal["stage", "block", "layer", "role"]
 LEVELS: tuple[Level, ...] = ("stage", "block", "layer", "role")
 DTYPES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1}
 """Bytes per element."""
-VIEWS = ("flatten", "dropout", "split", "reshape", "permute", "slice", "expand")
+VIEWS = frozenset(("flatten", "dropout", "split", "reshape", "permute", "slice", "expand"))
 """Operations that hand on what is there: they write nothing and need no memory of their own."""
 CONSTANT = ("parameter", "constant")
 """What does not depend on the input, and is no activation."""
@@ -54,58 +54,14 @@ def params(layer: Layer, number: Wrap = _value) -> Number:
 
 def weights(layer: Layer, number: Wrap = _value) -> Number:
     """Weights that one layer works with, wherever they are counted."""
-    op = layer.op
-    if op in CONVS or op in TRANSPOSED:
-        _, kernel, c_in, c_out, groups, _ = _convolution(layer, number)
-        return conv_params(kernel, c_in, c_out, groups, layer.bias)
-    if op == "linear":
-        return linear_params(*_features(layer, number), bias=layer.bias)
-    if op in NORMS:
-        shape = layer.in_shapes[0]
-        values = [shape[axis] for axis in layer.axes] or [shape[channel_axis(layer)]]
-        return norm_params(elements([number("C", value) for value in values]), layer.vectors)
-    if op == "embedding":
-        return embedding_params(
-            number("entries", layer.entries), number("F_out", layer.out_shape[-1])
-        )
-    if op == "parameter":
-        return elements([number(f"n{axis}", size) for axis, size in enumerate(layer.out_shape)])
-    return 0
+    count = WEIGHTS.get(layer.op)
+    return count(layer, number) if count else 0
 
 
 def macs(layer: Layer, number: Wrap = _value) -> Number:
     """Multiply-accumulates of a convolution, a linear layer or a matrix product, else none."""
-    op = layer.op
-    if op in CONVS or op in TRANSPOSED:
-        images, kernel, c_in, c_out, groups, positions = _convolution(layer, number)
-        once = conv_macs(kernel, c_in, c_out, positions, groups)
-        return once if images == 1 else once * number("images", images)
-    if op == "linear":
-        rows = elements(layer.in_shapes[0][:-1])
-        f_in, f_out = _features(layer, number)
-        return (
-            linear_macs(f_in, f_out)
-            if rows == 1
-            else linear_macs(f_in, f_out, number("rows", rows))
-        )
-    if op == "matmul":
-        *many, rows, columns = layer.out_shape
-        return matmul_macs(
-            number("rows", rows),
-            number("inner", layer.in_shapes[0][-1]),
-            number("columns", columns),
-            number("matrices", elements(many)),
-        )
-    if op == "attention":
-        query, key, value = layer.in_shapes[:3]
-        return attention_macs(
-            number("heads", elements(layer.out_shape[:-2])),
-            number("queries", query[-2]),
-            number("keys", key[-2]),
-            number("d_key", key[-1]),
-            number("d_value", value[-1]),
-        )
-    return 0
+    count = MACS.get(layer.op)
+    return count(layer, number) if count else 0
 
 
 def channel_axis(layer: Layer) -> int:
@@ -115,34 +71,118 @@ def channel_axis(layer: Layer) -> int:
     return layer.axes[0] if layer.axes else 0
 
 
-def _convolution(layer: Layer, number: Wrap) -> tuple[Any, ...]:
-    """How many images, kernel, C_in, C_out, groups, and the positions at which it works."""
+SIDES = {1: "L", 2: "HW", 3: "DHW"}
+"""The letters of the axes along which windows of so many dimensions move."""
+KERNEL = {1: ("k_l",), 2: ("k_h", "k_w"), 3: ("k_d", "k_h", "k_w")}
+OUT = {1: ("L_out",), 2: ("H_out", "W_out"), 3: ("D_out", "H_out", "W_out")}
+IN = {1: ("L_in",), 2: ("H_in", "W_in"), 3: ("D_in", "H_in", "W_in")}
+"""Symbols of a kernel's extents and of the positions at which it works."""
+
+
+def _window(layer: Layer, number: Wrap) -> tuple[list[Number], Number, Number, Number]:
+    """Kernel, C_in, C_out and groups of a convolution."""
     kernel = layer.kernel
     assert kernel is not None
-    dimensions = len(kernel)
-    transposed = layer.op in TRANSPOSED
-    shape = layer.in_shapes[0] if transposed else layer.out_shape
-    side = "in" if transposed else "out"
-    letters = SIDES[dimensions]
+    axis = -len(kernel) - 1
     return (
-        elements(shape[: -dimensions - 1]),
-        [number(f"k_{letter.lower()}", size) for letter, size in zip(letters, kernel, strict=True)],
-        number("C_in", layer.in_shapes[0][-dimensions - 1]),
-        number("C_out", layer.out_shape[-dimensions - 1]),
+        list(map(number, KERNEL[len(kernel)], kernel)),
+        number("C_in", layer.in_shapes[0][axis]),
+        number("C_out", layer.out_shape[axis]),
         number("g", layer.groups),
-        [
-            number(f"{letter}_{side}", size)
-            for letter, size in zip(letters, shape[-dimensions:], strict=True)
-        ],
     )
 
 
-SIDES = {1: "L", 2: "HW", 3: "DHW"}
-"""The letters of the axes along which windows of so many dimensions move."""
+def _conv_weights(layer: Layer, number: Wrap) -> Number:
+    return conv_params(*_window(layer, number), layer.bias)
+
+
+def _conv_macs(layer: Layer, number: Wrap) -> Number:
+    return _at_positions(layer, number, layer.out_shape, OUT)
+
+
+def _transposed_macs(layer: Layer, number: Wrap) -> Number:
+    return _at_positions(layer, number, layer.in_shapes[0], IN)
+
+
+def _at_positions(
+    layer: Layer, number: Wrap, shape: Shape, symbols: Mapping[int, Sequence[str]]
+) -> Number:
+    """What a convolution does at every position of `shape`, in all images that are before it."""
+    kernel, c_in, c_out, groups = _window(layer, number)
+    sides = len(kernel)
+    positions = list(map(number, symbols[sides], shape[-sides:]))
+    once = conv_macs(kernel, c_in, c_out, positions, groups)
+    images = elements(shape[: -sides - 1])
+    return once if images == 1 else once * number("images", images)
+
+
+def _linear_weights(layer: Layer, number: Wrap) -> Number:
+    return linear_params(*_features(layer, number), layer.bias)
+
+
+def _linear_macs(layer: Layer, number: Wrap) -> Number:
+    rows = elements(layer.in_shapes[0][:-1])
+    f_in, f_out = _features(layer, number)
+    return linear_macs(f_in, f_out, number("rows", rows) if rows > 1 else 1)
 
 
 def _features(layer: Layer, number: Wrap) -> tuple[Number, Number]:
     return number("F_in", layer.in_shapes[0][-1]), number("F_out", layer.out_shape[-1])
+
+
+def _norm_weights(layer: Layer, number: Wrap) -> Number:
+    shape = layer.in_shapes[0]
+    axes = layer.axes or (channel_axis(layer),)
+    return norm_params(elements([number("C", shape[axis]) for axis in axes]), layer.vectors)
+
+
+def _embedding_weights(layer: Layer, number: Wrap) -> Number:
+    return embedding_params(number("entries", layer.entries), number("F_out", layer.out_shape[-1]))
+
+
+def _parameter_weights(layer: Layer, number: Wrap) -> Number:
+    return elements([number(f"n{axis}", size) for axis, size in enumerate(layer.out_shape)])
+
+
+def _matmul_macs(layer: Layer, number: Wrap) -> Number:
+    """Of vectors, those of matrices with one row or one column."""
+    left, right = layer.in_shapes
+    rows = left[-2] if len(left) > 1 else 1
+    columns = right[-1] if len(right) > 1 else 1
+    return matmul_macs(
+        number("rows", rows),
+        number("inner", left[-1]),
+        number("columns", columns),
+        number("matrices", elements(layer.out_shape) // (rows * columns)),
+    )
+
+
+def _attention_macs(layer: Layer, number: Wrap) -> Number:
+    query, key, value = layer.in_shapes[:3]
+    return attention_macs(
+        number("heads", elements(layer.out_shape[:-2])),
+        number("queries", query[-2]),
+        number("keys", key[-2]),
+        number("d_key", key[-1]),
+        number("d_value", value[-1]),
+    )
+
+
+WEIGHTS: dict[str, Callable[[Layer, Wrap], Number]] = {
+    **dict.fromkeys((*CONVS, *TRANSPOSED), _conv_weights),
+    "linear": _linear_weights,
+    **dict.fromkeys(NORMS, _norm_weights),
+    "embedding": _embedding_weights,
+    "parameter": _parameter_weights,
+}
+MACS: dict[str, Callable[[Layer, Wrap], Number]] = {
+    **dict.fromkeys(CONVS, _conv_macs),
+    **dict.fromkeys(TRANSPOSED, _transposed_macs),
+    "linear": _linear_macs,
+    "matmul": _matmul_macs,
+    "attention": _attention_macs,
+}
+"""How the formulas read a layer, by its operation; what is in neither costs nothing."""
 
 
 class Row(NamedTuple):
@@ -275,7 +315,7 @@ def known_fields(trace: Trace) -> list[Field | None]:
     fields: list[Field | None] = []
     constant = constants(trace)
     for layer in trace.layers:
-        inputs = [fields[index] for index in layer.inputs if not constant[index]]
+        inputs = [fields[index] for index in layer.inputs if index not in constant]
         if len(inputs) == 1 and layer.op not in MOVING:
             fields.append(inputs[0])
             continue

@@ -37,11 +37,13 @@ from mobilenet_lab.layers import CONVS, LAYOUTS, TRANSPOSED, Layer, Shape, Trace
 WINDOWS = (*CONVS, "max_pool", "avg_pool")
 ADAPTIVE = ("adaptive_avg_pool", "adaptive_max_pool")
 RESAMPLING = (*ADAPTIVE, "upsample")
-SHIFTED = (*LAYOUTS, "matmul", "attention", "linear", "embedding", "layer_norm", "reduce")
+SHIFTED = frozenset(
+    (*LAYOUTS, "matmul", "attention", "linear", "embedding", "layer_norm", "reduce")
+)
 """Operations that hand a field on only where they leave rows and columns as they are."""
 WHOLE_MAP = ("group_norm", "instance_norm")
 """Norms whose statistics are those of the whole map."""
-MOVING = (*WINDOWS, *TRANSPOSED, *RESAMPLING, *SHIFTED, *WHOLE_MAP, "flatten", "unknown")
+MOVING = SHIFTED.union(WINDOWS, TRANSPOSED, RESAMPLING, WHOLE_MAP, ("flatten", "unknown"))
 """Operations whose units may see elsewhere than those they read; any other hands a field on."""
 LONGEST = 4096
 """Units after which the pattern of what they see must repeat."""
@@ -138,17 +140,17 @@ def receptive_fields(trace: Trace) -> list[Field]:
     fields: list[Field] = []
     constant = constants(trace)
     for layer in trace.layers:
-        inputs = [fields[index] for index in layer.inputs if not constant[index]]
+        inputs = [fields[index] for index in layer.inputs if index not in constant]
         fields.append(layer_field(layer, inputs))
     return fields
 
 
-def constants(trace: Trace) -> list[bool]:
-    """Whether each layer is the same for every image: a parameter, or what is made of one."""
-    found: list[bool] = []
-    for layer in trace.layers:
-        made = layer.op != "input" and all(found[index] for index in layer.inputs)
-        found.append(made)
+def constants(trace: Trace) -> set[int]:
+    """Layers that are the same for every image: a parameter, and what is made of such only."""
+    found: set[int] = set()
+    for number, layer in enumerate(trace.layers):
+        if layer.op != "input" and found.issuperset(layer.inputs):
+            found.add(number)
     return found
 
 
@@ -172,11 +174,11 @@ def layer_field(layer: Layer, inputs: Sequence[Field]) -> Field:
     if layer.op in MOVING:
         if field.places or layer.op == "unknown":
             raise MisalignedError(_no_rows(layer))
-        first = _axis(layer, 0, field.axes[0])
-        alike = field.axes.count(field.axes[0]) == len(field.axes) and _is_square(layer)
-        if alike:
-            return Field((first,) * len(field.axes), field.gated)
-        rest = [_axis(layer, place, field.axes[place]) for place in range(1, len(field.axes))]
+        axes = field.axes
+        first = _axis(layer, 0, axes[0])
+        if axes.count(axes[0]) == len(axes) and _is_square(layer):
+            return Field((first,) * len(axes), field.gated)
+        rest = [_axis(layer, place, axes[place]) for place in range(1, len(axes))]
         return Field((first, *rest), field.gated)
     return field
 
@@ -277,6 +279,8 @@ def _axis(layer: Layer, axis: int, seen: Axis | None) -> Axis | None:
 
 def _slid(seen: Axis, kernel: int, stride: int, before: int, dilation: int) -> Axis:
     """What a window of `kernel` sees that starts `before` units ahead of the first."""
+    if kernel == stride == 1 and before == 0:
+        return seen
     if len(seen.lo) == 1:
         lo, hi, jump = seen.lo[0], seen.hi[0], seen.advance
         reach = dilation * (kernel - 1)
@@ -343,23 +347,22 @@ def _is_square(layer: Layer) -> bool:
     pairs: tuple[Any, ...] = (layer.in_shapes[0][1:], layer.out_shape[1:])
     if layer.kernel is not None:
         pairs = (layer.kernel, layer.stride, layer.padding, layer.dilation)
-    return not [sizes for sizes in pairs if len(set(sizes)) > 1]
+    return not [sizes for sizes in pairs if sizes and sizes.count(sizes[0]) < len(sizes)]
 
 
 def _meet(layer: Layer, inputs: Sequence[Field]) -> Field:
     """The field where branches meet: of all that see a part, marked if one sees the whole."""
-    if len({(len(field.axes), field.places) for field in inputs if field.size}) > 1:
+    maps = [field for field in inputs if None not in field.axes] or inputs
+    places, sides = maps[0].places, len(maps[0].axes)
+    moved = any(field.places != places or len(field.axes) != sides for field in maps)
+    if moved or layer.kernel is not None or (layer.op == "concat" and layer.axes):
         raise MisalignedError(_no_rows(layer))
     gated = any(field.gated or None in field.axes for field in inputs)
     columns = list(zip(*[field.axes for field in inputs], strict=True))
     first = _merge(layer, columns[0])
     alike = all(column == columns[0] for column in columns)
-    axes = (
-        (first,) * len(columns)
-        if alike
-        else (first, *[_merge(layer, column) for column in columns[1:]])
-    )
-    places = next((field.places for field in inputs if field.size), inputs[0].places)
+    rest = [first] * (sides - 1) if alike else [_merge(layer, each) for each in columns[1:]]
+    axes = (first, *rest)
     return Field(axes, gated and any(axis is not None for axis in axes), places)
 
 
