@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mobilenet_lab import conventions
-from mobilenet_lab.analysis import analyse
+from mobilenet_lab.analysis import analyse, macs
 from mobilenet_lab.errors import LabError, MissingPackageError
 from mobilenet_lab.layers import Layer, Shape, Trace
 from mobilenet_lab.networks import Network, given
@@ -194,7 +194,7 @@ def _checks(trace: Trace, module: "nn.Module") -> Iterator[Check]:
         yield Check(name, "output", row.out_shape, shape, "torchinfo")
         yield Check(name, "params", row.params, weights, "torchinfo")
         yield Check(name, "mult-adds", TORCHINFO.count(layer), mult_adds, "torchinfo")
-        yield Check(name, "MACs", _products([layer]), _macs(operators), BY_FVCORE)
+        yield _by_fvcore(name, [layer], operators)
         yield Check(name, "flops", FVCORE.count(layer), sum(operators.values()), "fvcore")
     for name in sorted(leaves - layers.keys()):
         yield Check(name, "name", None, name, "named_modules")
@@ -203,7 +203,7 @@ def _checks(trace: Trace, module: "nn.Module") -> Iterator[Check]:
     weights = sum(parameter.numel() for parameter in module.parameters())
     mult_adds = sum(seen.mult_adds for seen in by_torchinfo.values())
     yield Check(TOTAL, "params", total.params, weights, "torch")
-    yield Check(TOTAL, "MACs", _products(trace.layers), _macs(everything), BY_FVCORE)
+    yield _by_fvcore(TOTAL, trace.layers, everything)
     yield Check(TOTAL, TWICE, FLOP_COUNTER.total(trace.layers), flops, "FlopCounterMode")
     yield Check(TOTAL, "flops", FVCORE.total(trace.layers), sum(everything.values()), "fvcore")
     yield Check(TOTAL, "mult-adds", TORCHINFO.total(trace.layers), mult_adds, "torchinfo")
@@ -234,13 +234,13 @@ def _checks_of_read(trace: Trace, module: "nn.Module", spec: Any) -> Iterator[Ch
             continue
         if len(layers) == 1 and layers[0].name == path and shapes[path]:
             yield Check(name, "output", layers[0].out_shape, shapes[path], "torch")
-        yield Check(name, "MACs", _products(layers), _macs(operators), BY_FVCORE)
+        yield _by_fvcore(name, layers, operators)
         yield Check(name, "flops", FVCORE.total(layers), sum(operators.values()), "fvcore")
     everything = by_fvcore[""]
     counted = analyse(trace).total.params + sum(trace.unused.values())
     weights = sum(parameter.numel() for parameter in module.parameters())
     yield Check(TOTAL, "params", counted, weights, "torch")
-    yield Check(TOTAL, "MACs", _products(trace.layers), _macs(everything), BY_FVCORE)
+    yield _by_fvcore(TOTAL, trace.layers, everything)
     yield Check(TOTAL, TWICE, FLOP_COUNTER.total(trace.layers), flops, "FlopCounterMode")
     yield Check(TOTAL, "flops", FVCORE.total(trace.layers), sum(everything.values()), "fvcore")
 
@@ -287,11 +287,11 @@ def _own(counts: Mapping[str, Counter[str]], path: str) -> Counter[str]:
     return own
 
 
-def _products(layers: Iterable[Layer]) -> int:
-    """The MACs that fvcore sees: all but those of operators that it does not know."""
+def _by_fvcore(name: str, layers: Iterable[Layer], operators: Mapping[str, int]) -> Check:
+    """The MACs that fvcore sees, which are all but those of operators that it does not know."""
+    layers = tuple(layers)
     terms = [term for layer in layers for term in FVCORE.terms(layer)]
-    return sum(term.total for term in terms if term.name in MACS)
-
-
-def _macs(operators: Mapping[str, int]) -> int:
-    return int(sum(operators.get(name, 0) for name in OPERATORS))
+    ours = sum(term.total for term in terms if term.name in MACS)
+    theirs = int(sum(operators.get(operator, 0) for operator in OPERATORS))
+    quantity = "MACs" if ours == sum(map(macs, layers)) else "MACs that fvcore sees"
+    return Check(name, quantity, ours, theirs, BY_FVCORE)

@@ -27,9 +27,14 @@ def leaves(module: nn.Module) -> dict[str, nn.Module]:
     return {path: part for path, part in module.named_modules() if not [*part.children()]}
 
 
-def modules_of(trace: Trace) -> dict[str, Any]:
-    """The layers that must be modules, by name."""
-    return {layer.name: layer for layer in trace.layers if layer.op not in OPERATORS}
+def modules_of(trace: Trace, module: nn.Module) -> dict[str, Any]:
+    """The layers that must be modules, by name, and concatenations that are (YOLOv5's rows)."""
+    parts = dict(module.named_modules())
+    return {
+        layer.name: layer
+        for layer in trace.layers
+        if layer.op not in OPERATORS or (layer.op == "concat" and layer.name in parts)
+    }
 
 
 @pytest.mark.parametrize(("name", "options"), grid(), ids=label)
@@ -56,7 +61,7 @@ def test_every_row_is_a_module_of_the_same_cost(name: str, options: dict[str, An
     image = torch.zeros(1, *trace.input_shape)
     with torch.no_grad():
         module(image)
-    layers = modules_of(trace)
+    layers = modules_of(trace, module)
     assert list(ran) == list(layers)  # in running order, too
     assert set(leaves(module)) == set(layers)
     assert ran == {path: layer.out_shape for path, layer in layers.items()}
@@ -80,7 +85,7 @@ def test_every_row_is_a_module_of_the_same_cost(name: str, options: dict[str, An
 def test_every_hyperparameter_is_the_module_s(name: str, options: dict[str, Any]) -> None:
     """Two mistakes can make one cost, so the records themselves are compared, too."""
     trace, module = registry.trace(name, **options), build(name, **options)
-    for path, layer in modules_of(trace).items():
+    for path, layer in modules_of(trace, module).items():
         part = module.get_submodule(path)
         if isinstance(part, nn.Conv2d):
             symmetric = tuple((side, side) for side in part.padding)
@@ -129,7 +134,7 @@ def test_closed_forms_are_what_the_tools_count(name: str) -> None:
     trace, module = registry.trace(name, **settings), build(name, **settings)
     image = torch.zeros(1, *trace.input_shape)
     by_torchinfo, by_fvcore = torchinfo.count(module, image), fvcore.count(module, image)
-    for path, layer in modules_of(trace).items():
+    for path, layer in modules_of(trace, module).items():
         assert CONVENTIONS["torchinfo"].count(layer) == by_torchinfo[path].mult_adds, path
         assert CONVENTIONS["fvcore"].count(layer) == sum(by_fvcore[path].values()), path
     assert CONVENTIONS["fvcore"].total(trace.layers) == sum(by_fvcore[""].values())
