@@ -29,9 +29,9 @@ class Interpreted(nn.Module):
 
     def __init__(self, trace: Trace) -> None:
         super().__init__()
-        self.layers = trace.layers
-        self.outputs = trace.outputs
-        self.last_read = {
+        self._layers = trace.layers
+        self._outputs = trace.outputs
+        self._last_read = {
             source: n for n, layer in enumerate(trace.layers) for source in layer.inputs
         }
         for layer in trace.layers:
@@ -40,12 +40,21 @@ class Interpreted(nn.Module):
                     f"{layer.name}: a trace does not say enough of {layer.mode or layer.op} to "
                     "build it; build the module that the trace was read from"
                 )
-            path = layer.name.split(".")
-            if layer.op == "parameter":
-                values = nn.Parameter(torch.randn(layer.out_shape) * 0.02)
-                self._parent(path).register_parameter(path[-1], values)
-            elif layer.op in MODULES or layer.op in ACTIVATIONS:
-                self._parent(path).add_module(path[-1], module_of(layer))
+            try:
+                self._place(layer)
+            except KeyError:
+                raise LabError(
+                    f"{layer.name}: PyTorch's modules have that name for something else"
+                ) from None
+
+    def _place(self, layer: Layer) -> None:
+        """Puts the module or the parameter that a layer is, if it is one, under its name."""
+        path = layer.name.split(".")
+        if layer.op == "parameter":
+            values = nn.Parameter(torch.randn(layer.out_shape) * 0.02)
+            self._parent(path).register_parameter(path[-1], values)
+        elif layer.op in MODULES or layer.op in ACTIVATIONS:
+            self._parent(path).add_module(path[-1], module_of(layer))
 
     def _parent(self, path: list[str]) -> nn.Module:
         """The module that holds what is called `path`, made where it is not there yet."""
@@ -58,15 +67,15 @@ class Interpreted(nn.Module):
 
     def forward(self, *images: Tensor) -> Any:
         given, values = iter(images), dict[int, Tensor]()
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self._layers):
             if layer.op == "input":
                 values[number] = next(given)
                 continue
             values[number] = self._step(layer, [values[source] for source in layer.inputs])
             for source in layer.inputs:  # what nobody reads any more need not be kept
-                if self.last_read[source] == number and source not in self.outputs:
+                if self._last_read[source] == number and source not in self._outputs:
                     values.pop(source, None)
-        answers = tuple(values[index] for index in self.outputs)
+        answers = tuple(values[index] for index in self._outputs)
         return answers[0] if len(answers) == 1 else answers
 
     def _step(self, layer: Layer, inputs: list[Tensor]) -> Tensor:

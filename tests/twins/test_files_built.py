@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 import mobilenet_lab as lab
 from mobilenet_lab.cli import app
+from mobilenet_lab.errors import LabError
+from mobilenet_lab.net import Net
 
 from .cases import build, images, outputs, thin
 
@@ -74,3 +76,30 @@ def test_an_edited_network_trains(tmp_path: Path) -> None:
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize("model", ["resnet18", "efficientnet_b0", "densenet121", "regnet_y_400mf"])
+def test_a_model_that_was_read_is_written_as_a_file(model: str, tmp_path: Path) -> None:
+    network = f"torchvision.models:{model}"
+    path = tmp_path / "net.toml"
+    path.write_text(lab.export(network, input=(3, 64, 96)), encoding="utf-8")
+    read, written = lab.trace(network, input=(3, 64, 96)), lab.trace(path)
+    assert [layer.name for layer in read.layers] == [layer.name for layer in written.layers]
+    ours, theirs = lab.summary(read).total, lab.summary(path).total
+    assert (ours.params, ours.macs, ours.activations, ours.live) == (
+        *(theirs.params, theirs.macs),
+        *(theirs.activations, theirs.live),
+    )
+    assert lab.verify(path).ok
+
+
+def test_what_a_file_cannot_say_is_told() -> None:
+    with pytest.raises(LabError, match="mean: a file cannot say 'reduce'"):
+        lab.export("torchvision.models:shufflenet_v2_x1_0", input=(3, 64, 64))
+
+
+def test_a_name_that_modules_need_is_refused() -> None:
+    net = Net()
+    trace = net.trace(net.conv2d(net.input(3, 8), 4, 3, name="forward"))
+    with pytest.raises(LabError, match="^forward: PyTorch's modules have that name"):
+        lab.build(trace)
