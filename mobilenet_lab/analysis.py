@@ -146,7 +146,7 @@ def _parameter_weights(layer: Layer, number: Wrap) -> Number:
 
 def _matmul_macs(layer: Layer, number: Wrap) -> Number:
     """Of vectors, those of matrices with one row or one column."""
-    left, right = layer.in_shapes
+    left, right = layer.in_shapes[:2]
     rows = left[-2] if len(left) > 1 else 1
     columns = right[-1] if len(right) > 1 else 1
     return matmul_macs(

@@ -101,5 +101,5 @@ def test_what_a_file_cannot_say_is_told() -> None:
 def test_a_name_that_modules_need_is_refused() -> None:
     net = Net()
     trace = net.trace(net.conv2d(net.input(3, 8), 4, 3, name="forward"))
-    with pytest.raises(LabError, match="^forward: PyTorch's modules have that name"):
+    with pytest.raises(LabError, match=r"^forward: PyTorch's modules have that name"):
         lab.build(trace)
