@@ -4,8 +4,10 @@ The twin is hand-written from the same paper and shares nothing with the trace b
 that agreement means something.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,6 +91,9 @@ def verify(network: Network, *, all_layers: bool = False, **options: Any) -> Ver
         LabError: an option's value is of no use, or a counter cannot run the module.
         MissingPackageError: torch, fvcore or torchinfo is not installed.
     """
+    in_use = sys.modules.get("torch")
+    with in_use.random.fork_rng(devices=[]) if in_use else nullcontext():
+        found = given(network, **options)
     try:
         import torch
 
@@ -96,10 +101,9 @@ def verify(network: Network, *, all_layers: bool = False, **options: Any) -> Ver
     except ModuleNotFoundError as error:
         raise MissingPackageError(error.name or "torch", "torch", "verify") from None
     with torch.random.fork_rng(devices=[]):
-        found = given(network, **options)
         module = found.build()
-        if found.is_read:
-            return verify_read(found.trace, module, found.input, all_layers=all_layers)
+    if found.is_read:
+        return verify_read(found.trace, module, found.input, all_layers=all_layers)
     return verify_module(found.trace, module, all_layers=all_layers)
 
 
