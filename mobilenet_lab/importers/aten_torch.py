@@ -190,8 +190,9 @@ def _product(a: Arguments) -> Draft:
     return Draft("elementwise", both, (), {"mode": "mul"})
 
 
-def _matrices(first: str, second: str) -> Callable[[Arguments], Draft]:
-    return lambda a: Draft("matmul", (a[first], a[second]))
+def _matrices(*names: str) -> Callable[[Arguments], Draft]:
+    """A product of the first two; a third is added to it."""
+    return lambda a: Draft("matmul", tuple(a[name] for name in names))
 
 
 def _attention(a: Arguments) -> Draft:
@@ -257,6 +258,8 @@ def _slice(a: Arguments) -> Draft:
 
 def _part(read: Tensor, axis: int, start: int, step: int = 1) -> Draft:
     place = _axis(read, axis)
+    if place < 0:  # the one image of the batch
+        return Draft("reshape", (read,))
     return Draft("slice", (read,), (), {"axes": (place,), "start": start, "stride": (step,)})
 
 
@@ -296,6 +299,7 @@ FORMS: dict[str, Callable[[Arguments], Draft]] = {
     **{f"conv{axes}": _convolution for axes in _dims},
     **{f"conv_transpose{axes}": _transposed for axes in _dims},
     "convolution": _any_convolution,
+    "_convolution": _any_convolution,
     "linear": _linear,
     "embedding": _embedding,
     **{name: _norm(name) for name in ("batch_norm", "layer_norm", "instance_norm", "rms_norm")},
@@ -328,8 +332,8 @@ FORMS: dict[str, Callable[[Arguments], Draft]] = {
     "mm": _matrices("self", "mat2"),
     "bmm": _matrices("self", "mat2"),
     "mv": _matrices("self", "vec"),
-    "addmm": _matrices("mat1", "mat2"),
-    "baddbmm": _matrices("batch1", "batch2"),
+    "addmm": _matrices("mat1", "mat2", "self"),
+    "baddbmm": _matrices("batch1", "batch2", "self"),
     "scaled_dot_product_attention": _attention,
     "cat": _concat,
     "concat": _concat,
@@ -388,6 +392,11 @@ GATHERING = (
 """Values that are looked up, put elsewhere or ordered."""
 PARTS = ("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk")
 UNBINDING = ("unbind",)
+PLACING = (
+    *(*RESHAPING, "expand", "expand_as", "slice", "select", "narrow"),
+    *(*PARTS, *UNBINDING),
+)
+"""They make nothing where what they give is all that they are given, in the same shape."""
 SILENT = (
     *("contiguous", "clone", "alias", "detach", "to", "_to_copy", "type_as", "lift_fresh", "float"),
     *("positive", "identity", "resolve_conj", "resolve_neg", "copy", "requires_grad", "lift"),
@@ -466,3 +475,8 @@ def parts(call_name: str, arguments: Arguments, outputs: tuple[Tensor, ...]) -> 
 
 def is_same_shape(first: Tensor, second: Tensor) -> bool:
     return shape_of(first) == shape_of(second)
+
+
+def is_all(first: Tensor, second: Tensor) -> bool:
+    """Whether a part is the whole, in the same shape."""
+    return is_same_shape(first, second) and first.numel() == second.numel()

@@ -83,8 +83,16 @@ class Pad(NamedTuple):
     visit: Visit | None
 
 
-Source: TypeAlias = int | Pad
-"""What a tensor comes from: a layer, or a padding that is no layer yet."""
+class Write(NamedTuple):
+    """What was written in place into a part of a tensor: a layer once the whole is read."""
+
+    sources: tuple[int, ...]
+    shape: Shape
+    visit: Visit | None
+
+
+Source: TypeAlias = int | Pad | Write
+"""What a tensor comes from: a layer, or what is no layer yet."""
 
 
 class Reader:
@@ -115,14 +123,15 @@ class Reader:
         name, arguments, outputs = call.name, call.arguments, call.outputs
         tensors = [leaf for leaf in tree_leaves(arguments) if isinstance(leaf, Tensor)]
         if name in aten.MAKING or not outputs or not any(map(self._depends, tensors)):
+            for output in outputs:
+                self._root(output)
             return
         first = tensors[0]
-        if name == "copy":
+        if name == "copy" and aten.is_same_shape(arguments["src"], outputs[0]):
             self._silent(arguments["src"], outputs[0])
-        elif name in aten.SILENT or (
-            name in (*aten.RESHAPING, "expand", "expand_as")
-            and aten.is_same_shape(first, outputs[0])
-        ):
+        elif name == "copy":
+            self._add(Draft("expand", (arguments["src"],)), outputs[0], visit)
+        elif name in aten.SILENT or (name in aten.PLACING and aten.is_all(first, outputs[0])):
             self._silent(first, outputs[0])
         elif name in (*aten.PARTS, *aten.UNBINDING):
             drafts = aten.parts(name, arguments, outputs)
@@ -132,8 +141,9 @@ class Reader:
             self._add(self._draft(call, tensors), outputs[0], visit)
             for other in outputs[1:]:
                 self._sources[id(other)] = self._sources[id(outputs[0])]
-        if call.operator._schema.is_mutable:
-            self._write(outputs[0])
+        if (written := call.written) is not None:
+            self._sources[id(written)] = self._sources[id(outputs[0])]
+            self._write(written, visit)
         for output in outputs:
             self._root(output)
 
@@ -187,6 +197,9 @@ class Reader:
         found = self._sources.get(id(tensor))
         if isinstance(found, Pad):
             found = self._layer("pad", (found.source,), found.shape, found.visit, found.draft)
+        elif isinstance(found, Write):
+            draft = Draft("gather", (), (), {"mode": "write"})
+            found = self._layer("gather", found.sources, found.shape, found.visit, draft)
         path = self._parameter(tensor)
         if found is None and path is not None:
             own = path not in self._counted
@@ -199,20 +212,17 @@ class Reader:
         return found
 
     def _root(self, tensor: Tensor) -> None:
-        if tensor.device.type == "meta":
-            self._roots.setdefault(tensor.untyped_storage()._cdata, tensor)
+        self._roots.setdefault(tensor.untyped_storage()._cdata, tensor)
 
-    def _write(self, written: Tensor) -> None:
+    def _write(self, written: Tensor, visit: Visit | None) -> None:
         """What was done in place to a part of a tensor was done to the whole of it."""
-        if written.device.type != "meta" or id(written) not in self._sources:
-            return
         root = self._roots.get(written.untyped_storage()._cdata, written)
-        if root is written or not self._depends(root):
+        if root is written or self._parameter(root) is not None:
             return
         if not aten.is_same_shape(root, written):
-            read = self._source(root, None), self._source(written, None)
-            draft = Draft("gather", (), (), {"mode": "write"})
-            self._sources[id(root)] = self._layer("gather", read, shape_of(root), None, draft)
+            both = [each for each in (root, written) if self._depends(each)]
+            read = tuple([self._source(each, visit) for each in both])
+            self._sources[id(root)] = Write(read, shape_of(root), visit)
         else:
             self._sources[id(root)] = self._sources[id(written)]
 
@@ -223,6 +233,8 @@ class Reader:
         reads = draft.inputs
         if draft.op in SINGLE and not all(map(self._depends, reads)):
             draft = Draft("elementwise", reads, (), {"mode": draft.op})
+        elif draft.op in SINGLE and not aten.is_same_shape(reads[0], output):
+            reads = reads[::-1]  # the map first, what is spread over it second
         if draft.op in SPEAKING or draft.op == "pad":  # constants that go in make no difference
             reads = tuple(
                 each for each in reads if isinstance(each, Tensor) and self._depends(each)
@@ -310,7 +322,7 @@ class Reader:
     # The whole
 
     def trace(self, outputs: Iterable[Tensor], name: str, settings: Mapping[str, Any]) -> Trace:
-        answers = [self._source(tensor, None) for tensor in outputs if id(tensor) in self._sources]
+        answers = [self._source(tensor, None) for tensor in outputs if self._depends(tensor)]
         if not answers:
             raise LabError(f"{name} gives no tensor that depends on its input")
         places = self._places()

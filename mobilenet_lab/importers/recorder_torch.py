@@ -51,6 +51,15 @@ class Call(NamedTuple):
         """`conv2d`; in place or not makes no difference."""
         return str(self.operator._schema.name).rpartition("::")[2].rstrip("_") or "_"
 
+    @property
+    def written(self) -> Tensor | None:
+        """The tensor that the operator writes into, in place or as its `out`."""
+        for each in self.operator._schema.arguments:
+            if each.alias_info is not None and each.alias_info.is_write:
+                found = self.arguments[each.name]
+                return found if isinstance(found, Tensor) else None
+        return None
+
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes down every operator that is called while it is active.
@@ -165,7 +174,7 @@ def record(
         try:
             with recorder:
                 answer = module(*args, **kwargs)
-        except Exception as error:  # a foreign module may fail in any way
+        except (Exception, SystemExit) as error:  # a foreign module may fail in any way
             raise LabError(f"{name} cannot be read: {_place(error)}") from error
     return recorder, answer
 
@@ -227,7 +236,7 @@ ON_VALUES = ("meta tensor", "Meta", "_local_scalar_dense", "data-dependent", "no
 """What PyTorch's messages say where a value is asked for that is not there."""
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Where a forward pass failed and why, as the end of a sentence."""
     if isinstance(error, LabError):
         return str(error)
