@@ -201,7 +201,7 @@ def _shifted(layer: Layer, inputs: Sequence[Field]) -> Field:
                 return field._replace(gated=True) if touched else field
             case "reduce" if not vector:
                 return _reduced(layer, field, places)
-            case "permute":
+            case "permute" if layer.axes:
                 moved = tuple(layer.axes.index(place) for place in places)
                 usual = moved == tuple(range(1, len(field.axes) + 1))
                 if list(moved) == sorted(moved):

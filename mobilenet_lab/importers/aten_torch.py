@@ -202,7 +202,7 @@ def _attention(a: Arguments) -> Draft:
     apart = (
         query.dim() not in (3, 4)
         or any(each.stride(-1) != 1 for each in read)
-        or (mask is not None and (mask.dim() not in (2, 4) or mask.requires_grad))
+        or (mask is not None and (mask.dim() not in (2, query.dim()) or mask.requires_grad))
     )
     details = {"mode": "apart" if apart else ""}
     return Draft("attention", read if mask is None else (*read, mask), (), details)

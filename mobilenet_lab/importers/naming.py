@@ -33,6 +33,8 @@ def arranged(layers: Sequence[Layer], places: Sequence[Place]) -> tuple[Layer, .
             stage = _part_of(place.name, opened)
             block = _part_of(place.module, opened | {stage}) if place.module != stage else stage
         arranged.append(layer._replace(stage=stage, block=block, role=role(layer)))
+        if layer.op == "input":  # what follows it is no part of it
+            stage = ""
     return tuple(arranged)
 
 
