@@ -1,6 +1,6 @@
 """`explain`: how the numbers of one layer, or of one block, come about."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import add
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from mobilenet_lab.analysis import (
     params,
     weights,
 )
+from mobilenet_lab.conventions import PRODUCTS
 from mobilenet_lab.errors import UnknownNameError
 from mobilenet_lab.expression import Expression
 from mobilenet_lab.formulas import elements
@@ -24,7 +25,7 @@ from mobilenet_lab.networks import Network
 from mobilenet_lab.networks import trace as traced
 from mobilenet_lab.receptive_field import WINDOWS
 from mobilenet_lab.reports.table import Column, Table, write
-from mobilenet_lab.verbs.common import CONVENTION, NOT_COUNTED, facts, heading
+from mobilenet_lab.verbs.common import NOT_COUNTED, convention_heading, facts, heading
 from mobilenet_lab.verbs.field import window
 
 number = Expression.symbol
@@ -88,7 +89,7 @@ def explain(network: Network, layer: str, *, dtype: str = "float32", **options: 
         COLUMNS,
         tuple(equations),
         subtitle=heading(trace),
-        notes=(f"MACs by convention {CONVENTION}", NOT_COUNTED),
+        notes=(f"MACs by convention {convention_heading(trace)}", NOT_COUNTED),
         facts=facts(trace),
         layout="equations",
     )
@@ -136,11 +137,13 @@ def _memory(layer: Layer, bytes_per_element: int) -> Iterator[Equation]:
         yield _equation(layer, "activations", 0, "elements: nothing is written")
         yield _equation(layer, "memory", 0, "bytes: nothing is moved")
         return
-    written = formulas.elements(_symbols(layer.out_shape, "out"))
+    written = formulas.elements(_symbols(layer, layer.out_shape, "out"))
     places = (
         ["in"] if len(layer.in_shapes) == 1 else [f"in{n + 1}" for n in range(len(layer.in_shapes))]
     )
-    inputs = map(_symbols, layer.in_shapes, places)
+    inputs = [
+        _symbols(layer, shape, place) for shape, place in zip(layer.in_shapes, places, strict=True)
+    ]
     read = reduce(add, map(formulas.elements, inputs))
     # of an embedding's table, the rows that are looked up
     used = elements(layer.out_shape) if layer.op == "embedding" else weights(layer)
@@ -196,8 +199,10 @@ def _equation(layer: Layer, quantity: str, value: Expression | int, unit: str = 
     return Equation(layer.name, quantity, str(value), str(value), value, unit)
 
 
-def _symbols(shape: Shape, which: str) -> list[Expression]:
-    letters = LETTERS.get(len(shape)) or [f"n{axis}" for axis in range(len(shape))]
+def _symbols(layer: Layer, shape: Shape, which: str) -> list[Expression]:
+    letters: Sequence[str] = LETTERS.get(len(shape), "")
+    if not letters or layer.op in PRODUCTS:  # matrices have no height and width
+        letters = [f"n{axis}" for axis in range(len(shape))]
     return [
         number(f"{letter}_{which}", extent) for letter, extent in zip(letters, shape, strict=True)
     ]
