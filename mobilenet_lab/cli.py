@@ -332,6 +332,7 @@ def sweep(
     resolution: Resolutions = None,
     classes: ManyClasses = None,
     in_channels: ManyInChannels = None,
+    input: Input = None,
     further: ManyFurther = None,
     dtype: Annotated[Dtype, typer.Option(help="Type that memory is counted in.")] = Dtype.float32,
     format: FormatOption = None,
@@ -346,7 +347,7 @@ def sweep(
 
     options = many(
         further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
-    )
+    ) | given(None, input)
     answer(ask(name, dtype=dtype.value, watch=progress, **options), format, output, force)
 
 
@@ -363,6 +364,7 @@ def budget(
     resolution: Resolutions = None,
     classes: ManyClasses = None,
     in_channels: ManyInChannels = None,
+    input: Input = None,
     further: ManyFurther = None,
     top: Annotated[int | None, typer.Option(help="Show so many, the largest.")] = None,
     format: FormatOption = None,
@@ -379,7 +381,7 @@ def budget(
 
     options = many(
         further, width=width, resolution=resolution, classes=classes, in_channels=in_channels
-    )
+    ) | given(None, input)
     table = ask(name, macs=macs, params=params, top=top, watch=progress, **options)
     answer(table, format, output, force)
 

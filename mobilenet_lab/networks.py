@@ -252,12 +252,14 @@ def _called(name: str, make: Any, options: Mapping[str, Any]) -> Any:
         raise LabError(f"{name} is neither a module nor makes one")
     try:
         parameters = signature(make).parameters
-    except (TypeError, ValueError):
-        parameters = {}  # type: ignore[assignment]
-    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    for key in options:
-        if parameters and not takes_any and key not in parameters:
-            raise UnknownNameError(f"argument of {name}", key, parameters)
+    except (TypeError, ValueError):  # what is written in C may not say
+        parameters = None
+    if parameters is not None and not any(
+        each.kind is each.VAR_KEYWORD for each in parameters.values()
+    ):
+        for key in options:
+            if key not in parameters:
+                raise UnknownNameError(f"argument of {name}", key, parameters, "it takes none")
     try:
         module = make(**options)
     except Exception as error:  # somebody else's code
