@@ -5,7 +5,7 @@ path and the function: `layer1.0.add`. Where a name comes again, it is numbered:
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from math import inf
 from typing import Any, NamedTuple, TypeAlias
@@ -36,6 +36,8 @@ SPEAKING = ("elementwise", "reduce", "unknown", "gather")
 """Operations that are called by what they do."""
 FOLDING = {"conv1d": 0.0, "conv2d": 0.0, "conv3d": 0.0, "max_pool": -inf}
 """Operations that a padding with this value before them is the padding of."""
+DEEPEST = 4
+"""So many objects inside each other are looked into for tensors that a module gives."""
 SINGLE = ("add", "mul")
 """Operations on two tensors; with a constant they work value by value."""
 
@@ -296,7 +298,7 @@ class Reader:
             ]
         base = (paths[0] or "").removesuffix("weight").rstrip("._") if paths else ""
         here = visit.path if visit else ""
-        return own or not given, computed, "" if base == here or not paths[:1][0:1] else base
+        return own or not given, computed, "" if base == here else base
 
     def _layer(
         self,
@@ -371,17 +373,12 @@ def _collapsed(call: Call) -> tuple[Draft, Visit] | None:
     return None
 
 
-def _tensors(answer: Any) -> list[Tensor]:
-    """Every tensor in what a module returned, in order."""
+def _tensors(answer: Any, inside: tuple[int, ...] = ()) -> list[Tensor]:
+    """Every tensor in what a module returned, in order; also in dataclasses and the like."""
     found: list[Tensor] = []
     for leaf in tree_leaves(answer):
         if isinstance(leaf, Tensor):
             found.append(leaf)
-        elif hasattr(leaf, "__dict__") and not isinstance(leaf, type):  # a dataclass of answers
-            found += _tensors(list(vars(leaf).values()))
+        elif hasattr(leaf, "__dict__") and id(leaf) not in inside and len(inside) < DEEPEST:
+            found += _tensors(list(vars(leaf).values()), (*inside, id(leaf)))
     return found
-
-
-def leaves(module: nn.Module) -> Sequence[str]:
-    """Paths of the modules without parts."""
-    return [path for path, part in module.named_modules() if path and not [*part.children()]]
