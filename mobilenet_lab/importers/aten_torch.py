@@ -190,9 +190,8 @@ def _product(a: Arguments) -> Draft:
     return Draft("elementwise", both, (), {"mode": "mul"})
 
 
-def _matrices(*names: str) -> Callable[[Arguments], Draft]:
-    """A product of the first two; a third is added to it."""
-    return lambda a: Draft("matmul", tuple(a[name] for name in names))
+def _matrices(first: str, second: str) -> Callable[[Arguments], Draft]:
+    return lambda a: Draft("matmul", (a[first], a[second]))
 
 
 def _attention(a: Arguments) -> Draft:
@@ -332,8 +331,8 @@ FORMS: dict[str, Callable[[Arguments], Draft]] = {
     "mm": _matrices("self", "mat2"),
     "bmm": _matrices("self", "mat2"),
     "mv": _matrices("self", "vec"),
-    "addmm": _matrices("mat1", "mat2", "self"),
-    "baddbmm": _matrices("batch1", "batch2", "self"),
+    "addmm": _matrices("mat1", "mat2"),
+    "baddbmm": _matrices("batch1", "batch2"),
     "scaled_dot_product_attention": _attention,
     "cat": _concat,
     "concat": _concat,
@@ -390,6 +389,8 @@ GATHERING = (
     *("scatter_add", "slice_scatter", "select_scatter", "rot90"),
 )
 """Values that are looked up, put elsewhere or ordered."""
+SUMMED = ("addmm", "baddbmm")
+"""A product of two matrices, and a sum with what is given first."""
 PARTS = ("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk")
 UNBINDING = ("unbind",)
 PLACING = (

@@ -126,7 +126,7 @@ class Reader:
         tensors = [leaf for leaf in tree_leaves(arguments) if isinstance(leaf, Tensor)]
         if name in aten.MAKING or not outputs or not any(map(self._depends, tensors)):
             for output in outputs:
-                self._root(output)
+                self._constant(output)
             return
         first = tensors[0]
         if name == "copy" and aten.is_same_shape(arguments["src"], outputs[0]):
@@ -141,6 +141,8 @@ class Reader:
                 self._add(draft, output, visit, f"{draft.op}.{number}")
         else:
             self._add(self._draft(call, tensors), outputs[0], visit)
+            if name in aten.SUMMED:
+                self._add(Draft("add", (outputs[0], arguments["self"])), outputs[0], visit)
             for other in outputs[1:]:
                 self._sources[id(other)] = self._sources[id(outputs[0])]
         if (written := call.written) is not None:
@@ -215,6 +217,14 @@ class Reader:
 
     def _root(self, tensor: Tensor) -> None:
         self._roots.setdefault(tensor.untyped_storage()._cdata, tensor)
+
+    def _constant(self, tensor: Tensor) -> None:
+        """Something may be written into it; PyTorch hands out a fresh one by another name."""
+        self._root(tensor)
+        storage = tensor.untyped_storage()._cdata
+        root = self._roots[storage]
+        if aten.is_all(root, tensor) and not self._depends(root):
+            self._roots[storage] = tensor
 
     def _write(self, written: Tensor, visit: Visit | None) -> None:
         """What was done in place to a part of a tensor was done to the whole of it."""

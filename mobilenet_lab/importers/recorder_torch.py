@@ -95,6 +95,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if answer is not NotImplemented:
                 return answer
         answer = operator(*args, **kwargs)
+        if not operator._schema.is_mutable and any(answer is each for each in given):
+            answer = torch.ops.aten.alias(answer)  # dropout, in eval: a layer all the same
         leaves = [leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor)]
         outputs = tuple(map(self._stood_for, leaves))
         self._made.update(id(leaf) for leaf in leaves if leaf.device.type != "meta")
@@ -261,7 +263,9 @@ def _place(error: BaseException) -> str:
 def argument_names(module: nn.Module, count: int) -> list[str]:
     """What `forward` calls its first `count` inputs."""
     try:
-        names = list(inspect.signature(module.forward).parameters)
+        parameters = inspect.signature(module.forward).parameters.values()
+        ordered = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+        names = [each.name for each in parameters if each.kind in ordered]
     except (TypeError, ValueError):
         names = []
     return [*names[:count], *(f"input{number}" for number in range(len(names), count))]
