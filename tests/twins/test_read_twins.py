@@ -26,8 +26,10 @@ def plain(trace: Trace) -> list[Layer]:
     return [layer._replace(stage="", block="", role="") for layer in trace.layers]
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=label)
-@pytest.mark.parametrize("name", NAMES)
+CASES = [(name, SETTINGS[0]) for name in NAMES] + [(name, SETTINGS[1]) for name in KINDS]
+
+
+@pytest.mark.parametrize(("name", "settings"), CASES, ids=label)
 def test_a_twin_is_read_as_its_table_is_expanded(name: str, settings: dict[str, Any]) -> None:
     options = fitting(name, settings)
     table, twin = registry.trace(name, **options), build(name, **options)
