@@ -262,7 +262,7 @@ def _called(name: str, make: Any, options: Mapping[str, Any]) -> Any:
                 raise UnknownNameError(f"argument of {name}", key, parameters, "it takes none")
     try:
         module = make(**options)
-    except Exception as error:  # somebody else's code
+    except (Exception, SystemExit) as error:  # somebody else's code
         raise LabError(f"{name} does not make a network: {_reason(error)}") from error
     if not _is_module(module):
         raise LabError(f"{name} gives {type(module).__name__}, not an nn.Module")

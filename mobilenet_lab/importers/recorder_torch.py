@@ -12,6 +12,7 @@ import os
 import random
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -193,30 +194,38 @@ def _bound(operator: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[s
 def _unchanged(module: nn.Module) -> Iterator[None]:
     """Gives every part of a module back the attributes, mode and containers that it had."""
     parts = list(module.modules())
-    before = [{key: (value, _copied(value)) for key, value in vars(part).items()} for part in parts]
+    before = [dict(vars(part)) for part in parts]
+    held: dict[int, tuple[Any, Any]] = {}
+    for attributes in before:
+        for value in attributes.values():
+            _note(value, held)
     try:
         yield
     finally:
         for part, attributes in zip(parts, before, strict=True):
             for key in [key for key in vars(part) if key not in attributes]:
                 del vars(part)[key]
-            for key, (value, contents) in attributes.items():
-                vars(part)[key] = value
-                if contents is not None:
-                    _refill(value, contents)
+            vars(part).update(attributes)
+        for container, contents in held.values():
+            _refill(container, contents)
 
 
-def _copied(value: Any) -> Any:
-    """What a list, a dict or a set holds; None for anything else."""
-    return value.copy() if isinstance(value, list | dict | set) else None
+def _note(value: Any, held: dict[int, tuple[Any, Any]]) -> None:
+    """Notes what a container holds, and those inside of it."""
+    if isinstance(value, list | dict | set | deque) and id(value) not in held:
+        held[id(value)] = value, value.copy()
+    elif not isinstance(value, tuple):
+        return
+    for each in list(value.values() if isinstance(value, dict) else value):
+        _note(each, held)
 
 
-def _refill(value: Any, contents: Any) -> None:
-    if isinstance(value, list):
-        value[:] = contents
-    elif list(value) != list(contents) or isinstance(value, dict):
-        value.clear()
-        value.update(contents)
+def _refill(container: Any, contents: Any) -> None:
+    container.clear()
+    if isinstance(container, list | deque):
+        container.extend(contents)
+    else:
+        container.update(contents)
 
 
 @contextmanager
