@@ -192,13 +192,14 @@ def _bound(operator: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[s
 
 @contextmanager
 def _unchanged(module: nn.Module) -> Iterator[None]:
-    """Gives every part of a module back the attributes, mode and containers that it had."""
+    """Gives every part of a module back what it had: attributes, mode, containers, frozen weights."""
     parts = list(module.modules())
     before = [dict(vars(part)) for part in parts]
     held: dict[int, tuple[Any, Any]] = {}
     for attributes in before:
         for value in attributes.values():
             _note(value, held)
+    learned = [(each, each.requires_grad) for each in module.parameters()]
     try:
         yield
     finally:
@@ -208,6 +209,9 @@ def _unchanged(module: nn.Module) -> Iterator[None]:
             vars(part).update(attributes)
         for container, contents in held.values():
             _refill(container, contents)
+        for parameter, wanted in learned:
+            if parameter.requires_grad != wanted:  # a `train` of its own may freeze some
+                parameter.requires_grad_(wanted)
 
 
 def _note(value: Any, held: dict[int, tuple[Any, Any]]) -> None:
