@@ -192,7 +192,7 @@ def _bound(operator: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[s
 
 @contextmanager
 def _unchanged(module: nn.Module) -> Iterator[None]:
-    """Gives every part of a module back what it had: attributes, mode, containers, frozen weights."""
+    """Gives every part of a module back what it had: attributes, mode, containers, gradients."""
     parts = list(module.modules())
     before = [dict(vars(part)) for part in parts]
     held: dict[int, tuple[Any, Any]] = {}
