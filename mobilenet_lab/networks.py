@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mobilenet_lab import registry
@@ -180,6 +181,8 @@ def _factory(name: str, options: dict[str, Any]) -> Given:
     """The module that `file.py:factory` or `package.module:factory` makes."""
     where, _, attribute = name.rpartition(":")
     spec = options.pop("input", None)
+    if not where or not attribute:
+        raise LabError(f"{name} is not file.py:factory or package.module:factory")
     if spec is None:  # before anything is run
         raise LabError(WITHOUT_INPUT.format(name))
     make = _attribute(where, attribute)
@@ -272,14 +275,9 @@ def _called(name: str, make: Any, options: Mapping[str, Any]) -> Any:
 def _reason(error: BaseException) -> str:
     """Type and first line of somebody else's error, with its place in the file that raised it."""
     text = str(error).strip().partition("\n")[0]
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    line = (
-        f" (line {place.tb_lineno} of {Path(place.tb_frame.f_code.co_filename).name})"
-        if place
-        else ""
-    )
+    frame = extract_tb(error.__traceback__)[-1:]
+    theirs = [each for each in frame if each.filename != __file__ and each.filename[:1] != "<"]
+    line = f" (line {theirs[0].lineno} of {Path(theirs[0].filename).name})" if theirs else ""
     return f"{type(error).__name__}{': ' if text else ''}{text}{line}"
 
 
