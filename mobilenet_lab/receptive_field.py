@@ -43,7 +43,9 @@ SHIFTED = frozenset(
 """Operations that hand a field on only where they leave rows and columns as they are."""
 WHOLE_MAP = ("group_norm", "instance_norm")
 """Norms whose statistics are those of the whole map."""
-MOVING = SHIFTED.union(WINDOWS, TRANSPOSED, RESAMPLING, WHOLE_MAP, ("flatten", "unknown"))
+ALONG = ("softmax", "elementwise")
+"""Operations that may work along rows or columns (a running sum, say); their `axes` tell."""
+MOVING = SHIFTED.union(WINDOWS, TRANSPOSED, RESAMPLING, WHOLE_MAP, ALONG, ("flatten", "unknown"))
 """Operations whose units may see elsewhere than those they read; any other hands a field on."""
 LONGEST = 4096
 """Units after which the pattern of what they see must repeat."""
@@ -116,7 +118,7 @@ class Field(NamedTuple):
         """How many units a map of `shape` has along each axis; one where it has none."""
         if self.places:
             return tuple(shape[place] for place in self.places)
-        return shape[1:] or (1,) * len(self.axes)
+        return shape[1:] if len(shape) == len(self.axes) + 1 else (1,) * len(self.axes)
 
     def covering(self, image: Sequence[int], units: Sequence[int]) -> int:
         """How many units of a map of `units` (H x W) have a field that covers `image` (H x W)."""
@@ -169,8 +171,8 @@ def layer_field(layer: Layer, inputs: Sequence[Field]) -> Field:
     if len(inputs) > 1:
         return _meet(layer, inputs)
     field = inputs[0]
-    if layer.op in WHOLE_MAP:
-        return field._replace(gated=True)
+    if layer.op in WHOLE_MAP or layer.op in ALONG:
+        return _together(layer, field)
     if layer.op in MOVING:
         if field.places or layer.op == "unknown":
             raise MisalignedError(_no_rows(layer))
@@ -187,10 +189,25 @@ def _no_rows(layer: Layer) -> str:
     return f"{layer.name}: values change places, so that no one receptive field is true"
 
 
+def _places(field: Field) -> tuple[int, ...]:
+    """The axes of the shape along which units stand."""
+    return field.places or tuple(range(1, len(field.axes) + 1))
+
+
+def _together(layer: Layer, field: Field) -> Field:
+    """What is made from other values of its row or its map has seen more than its own field."""
+    if field.units(layer.in_shapes[0]) != field.units(layer.out_shape):
+        raise MisalignedError(_no_rows(layer))
+    touched = layer.op in WHOLE_MAP or set(layer.axes) & set(_places(field))
+    return field._replace(gated=True) if touched else field
+
+
 def _shifted(layer: Layer, inputs: Sequence[Field]) -> Field:
     """The field where an operation leaves rows and columns as they are."""
     field, shape = inputs[0], layer.in_shapes[0]
-    places = field.places or tuple(range(1, len(field.axes) + 1))
+    if all(axis is None for each in inputs for axis in each.axes):
+        return Field(field.axes)  # wherever it goes, it has seen everything
+    places = _places(field)
     vector = len(shape) == 1 and not field.places
     if len(inputs) == 1 and (vector or len(shape) > places[-1]):
         match layer.op:
@@ -228,9 +245,9 @@ def _reduced(layer: Layer, field: Field, places: tuple[int, ...]) -> Field:
 def _sliced(layer: Layer, field: Field, places: tuple[int, ...]) -> Field:
     """A part of the rows is a window of one pixel that starts later, and may leave pixels out."""
     place = layer.axes[0]
+    if len(layer.out_shape) < len(layer.in_shapes[0]):  # one row has no rows any more
+        raise MisalignedError(_no_rows(layer))
     if place not in places:
-        if len(layer.out_shape) < len(layer.in_shapes[0]):
-            raise MisalignedError(_no_rows(layer))
         return field
     axes = list(field.axes)
     number = places.index(place)
@@ -264,15 +281,17 @@ def _axis(layer: Layer, axis: int, seen: Axis | None) -> Axis | None:
         return seen
     if outputs == 1 and layer.op != "upsample":
         return None
+    if layer.op == "upsample" and layer.mode not in UPSAMPLED:
+        raise MisalignedError(
+            f"{layer.name}: what units of {layer.mode} upsampling see is not known"
+        )
     step = gcd(units, outputs)
     if outputs // step * len(seen.lo) > LONGEST:
         raise MisalignedError(
             f"{layer.name}: what units see repeats only after {outputs // step} of them, "
             "so that no one receptive field is true"
         )
-    reads = {"upsample": _nearest if layer.mode == "nearest" else _bilinear}.get(
-        layer.op, _adaptive
-    )
+    reads = UPSAMPLED[layer.mode] if layer.op == "upsample" else _adaptive
     made = _gather(seen, outputs // step, units // step, lambda i: reads(i, units, outputs))
     return made._replace(coarsest=max(made.coarsest, made.advance)) if outputs > units else made
 
@@ -340,6 +359,10 @@ def _bilinear(i: int, units: int, outputs: int) -> range:
     twice = (2 * i + 1) * units - outputs
     below, rest = divmod(twice, 2 * outputs)
     return range(below, below + (2 if rest else 1))
+
+
+UPSAMPLED = {"nearest": _nearest, "bilinear": _bilinear}
+"""What a unit reads, by the way of upsampling."""
 
 
 def _is_square(layer: Layer) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from mobilenet_lab.layers import Pair, Shape, Sizes
+from mobilenet_lab.layers import NORMS, Pair, Shape, Sizes
 
 
 class Draft(NamedTuple):
@@ -118,10 +118,6 @@ def _norm(op: str) -> Callable[[Arguments], Draft]:
         return Draft(op, (a["input"],), weights, details)
 
     return form
-
-
-def _activation(op: str) -> Callable[[Arguments], Draft]:
-    return lambda a: Draft(op, (a["self"],))
 
 
 def _hardtanh(a: Arguments) -> Draft:
@@ -279,8 +275,20 @@ def _pad(a: Arguments) -> Draft:
     return Draft("pad", (read,), (), details)
 
 
-def _layout(op: str, *names: str) -> Callable[[Arguments], Draft]:
-    return lambda a: Draft(op, (a[names[0]] if names else a["self"],))
+def _of_itself(op: str) -> Callable[[Arguments], Draft]:
+    """A layer that its input and its output say all about."""
+    return lambda a: Draft(op, (a["self"],))
+
+
+def _along(mode: str) -> Callable[[Arguments], Draft]:
+    """Values one by one, but each with others along one axis."""
+
+    def form(a: Arguments) -> Draft:
+        axis = _axis(a["self"], a["dim"])
+        details = {"mode": mode, "axes": (axis,) if axis > 0 else ()}
+        return Draft("elementwise", (a["self"],), (), details)
+
+    return form
 
 
 def _shuffle(a: Arguments) -> Draft:
@@ -294,6 +302,8 @@ def _dropout(a: Arguments) -> Draft:
 
 
 _dims = ("1d", "2d", "3d")
+PLAIN = (*("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "gelu", "tanh", "mish"),)
+"""Activations without an argument that changes them."""
 FORMS: dict[str, Callable[[Arguments], Draft]] = {
     **{f"conv{axes}": _convolution for axes in _dims},
     **{f"conv_transpose{axes}": _transposed for axes in _dims},
@@ -301,23 +311,21 @@ FORMS: dict[str, Callable[[Arguments], Draft]] = {
     "_convolution": _any_convolution,
     "linear": _linear,
     "embedding": _embedding,
-    **{name: _norm(name) for name in ("batch_norm", "layer_norm", "instance_norm", "rms_norm")},
-    "group_norm": _norm("group_norm"),
-    **{
-        name: _activation(name)
-        for name in ("relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "gelu", "tanh")
-    },
-    "mish": _activation("mish"),
+    **{name: _norm(name) for name in NORMS},
+    **{name: _of_itself(name) for name in PLAIN},
     "hardtanh": _hardtanh,
     "leaky_relu": _with_default("leaky_relu", "negative_slope", 0.01),
     "elu": _with_default("elu", "alpha", 1),
     "softmax": _softmax,
     "_softmax": _softmax,
+    "log_softmax": _along("log_softmax"),
+    "_log_softmax": _along("log_softmax"),
+    **{name: _along(name) for name in ("cumsum", "cumprod", "glu")},
     **{f"max_pool{axes}": _pool("max_pool", n) for n, axes in enumerate(_dims, 1)},
     **{f"max_pool{axes}_with_indices": _pool("max_pool", n) for n, axes in enumerate(_dims, 1)},
     **{f"avg_pool{axes}": _pool("avg_pool", n) for n, axes in enumerate(_dims, 1)},
-    **{f"adaptive_avg_pool{axes}": _layout("adaptive_avg_pool") for axes in _dims},
-    **{f"adaptive_max_pool{axes}": _layout("adaptive_max_pool") for axes in _dims},
+    **{f"adaptive_avg_pool{axes}": _of_itself("adaptive_avg_pool") for axes in _dims},
+    **{f"adaptive_max_pool{axes}": _of_itself("adaptive_max_pool") for axes in _dims},
     **{f"upsample_nearest{axes}": _resize("nearest") for axes in _dims},
     **{f"_upsample_nearest_exact{axes}": _resize("nearest exact") for axes in _dims},
     "upsample_linear1d": _resize("bilinear"),
@@ -350,17 +358,17 @@ FORMS: dict[str, Callable[[Arguments], Draft]] = {
     "select": _select,
     "pad": _pad,
     "constant_pad_nd": _pad,
-    "roll": _layout("roll"),
-    "flip": _layout("roll"),
+    "roll": _of_itself("roll"),
+    "flip": _of_itself("roll"),
     "channel_shuffle": _shuffle,
     "native_channel_shuffle": _shuffle,
-    "pixel_shuffle": _layout("gather"),
-    "pixel_unshuffle": _layout("gather"),
-    "expand": _layout("expand"),
-    "expand_as": _layout("expand"),
-    "repeat": _layout("gather"),
-    "tile": _layout("gather"),
-    "repeat_interleave": _layout("gather"),
+    "pixel_shuffle": _of_itself("gather"),
+    "pixel_unshuffle": _of_itself("gather"),
+    "expand": _of_itself("expand"),
+    "expand_as": _of_itself("expand"),
+    "repeat": _of_itself("gather"),
+    "tile": _of_itself("gather"),
+    "repeat_interleave": _of_itself("gather"),
     "dropout": _dropout,
     "feature_dropout": _dropout,
     "alpha_dropout": _dropout,
@@ -374,19 +382,8 @@ RESHAPING = (
 """The same values in another shape; where the shape per image stays, nothing at all."""
 GATHERING = (
     *("index", "index_select", "gather", "take", "take_along_dim", "masked_select", "unfold"),
-    *(
-        "im2col",
-        "col2im",
-        "tril",
-        "triu",
-        "diagonal",
-        "topk",
-        "sort",
-        "argsort",
-        "index_put",
-        "scatter",
-    ),
-    *("scatter_add", "slice_scatter", "select_scatter", "rot90"),
+    *("im2col", "col2im", "tril", "triu", "diagonal", "topk", "sort", "argsort", "index_put"),
+    *("scatter", "scatter_add", "slice_scatter", "select_scatter", "rot90"),
 )
 """Values that are looked up, put elsewhere or ordered."""
 SUMMED = ("addmm", "baddbmm")
@@ -399,9 +396,9 @@ PLACING = (
 )
 """They make nothing where what they give is all that they are given, in the same shape."""
 SILENT = (
-    *("contiguous", "clone", "alias", "detach", "to", "_to_copy", "type_as", "lift_fresh", "float"),
-    *("positive", "identity", "resolve_conj", "resolve_neg", "copy", "requires_grad", "lift"),
-    *("double", "half", "bfloat16", "_conj", "data", "fill", "zero", "pin_memory"),
+    *("contiguous", "clone", "alias", "detach", "to", "_to_copy", "type_as", "lift_fresh"),
+    *("positive", "resolve_conj", "resolve_neg", "copy", "requires_grad", "lift"),
+    *("_conj", "data", "fill", "zero", "pin_memory"),
 )
 """They hand on what they are given."""
 ELEMENTWISE = (
@@ -413,37 +410,28 @@ ELEMENTWISE = (
     *("where", "masked_fill", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or"),
     *("logical_not", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_not", "isnan", "isinf"),
     *("isfinite", "nan_to_num", "lerp", "addcmul", "addcdiv", "softplus", "log_sigmoid"),
-    *("selu", "celu", "prelu", "_prelu_kernel", "rrelu", "glu", "threshold", "softshrink"),
-    *("hardshrink", "tanhshrink", "softsign", "logaddexp", "log_softmax", "_log_softmax", "cumsum"),
-    *("cumprod", "dist", "normalize", "one_hot", "bernoulli", "not_equal", "greater", "less"),
+    *("selu", "celu", "prelu", "_prelu_kernel", "rrelu", "threshold", "softshrink"),
+    *("hardshrink", "logaddexp", "one_hot", "bernoulli", "not_equal", "greater", "less"),
     *("greater_equal", "less_equal", "sigmoid_backward", "logit", "sinc", "deg2rad", "hypot"),
 )
-"""One value for each value (or with its neighbours in a running sum)."""
+"""One value for each value."""
 REDUCING = (
     *("mean", "sum", "prod", "amax", "amin", "max", "min", "std", "var", "norm", "var_mean"),
     *("linalg_vector_norm", "argmax", "argmin", "logsumexp", "any", "all", "median", "std_mean"),
-    *("aminmax", "nansum", "nanmean", "count_nonzero"),
+    *("aminmax", "nansum", "nanmean", "count_nonzero", "dist"),
 )
 """Some axes taken together."""
 
 MAKING = (
-    *("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor", "zeros_like", "ones_like"),
+    *("new_zeros", "new_ones", "new_full", "new_empty", "zeros_like", "ones_like"),
     *("full_like", "empty_like", "rand_like", "randn_like", "randint_like", "size", "numel"),
     *("is_floating_point", "is_complex", "is_nonzero", "item", "_local_scalar_dense", "equal"),
 )
 """They take a shape or a type of what they are given, and no value that a layer made."""
 
-KNOWN = {
-    *MAKING,
-    *FORMS,
-    *RESHAPING,
-    *GATHERING,
-    *PARTS,
-    *UNBINDING,
-    *SILENT,
-    *ELEMENTWISE,
-    *REDUCING,
-}
+KNOWN = {*FORMS}.union(
+    *(MAKING, RESHAPING, GATHERING, PARTS, UNBINDING, SILENT, ELEMENTWISE, REDUCING)
+)
 
 
 def is_known(operator: Any) -> bool:
