@@ -66,7 +66,7 @@ class Convention(NamedTuple):
     def heading(self) -> str:
         """The convention in one line."""
         if not self.release:
-            return f"{self.name}: multiply-accumulates of convolutions and linear layers"
+            return f"{self.name}: MACs of convolutions, linear layers, matrix products"
         unit = "1 per MAC" if self.per_mac == 1 else f"{self.per_mac} per MAC"
         return f"{self.name}: “{self.calls_it}” of {self.tool} {self.release}, {unit}"
 

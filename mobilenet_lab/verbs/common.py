@@ -27,15 +27,6 @@ def heading(trace: Trace) -> str:
     )
 
 
-def convention_heading(trace: Trace, convention: Convention = conventions.PAPER) -> str:
-    """The convention in one line; the papers' names matrix products where there are any."""
-    if convention is conventions.PAPER and any(
-        layer.op in conventions.PRODUCTS for layer in trace.layers
-    ):
-        return f"{convention.name}: those of convolutions, linear layers and matrix products"
-    return convention.heading
-
-
 def boxes(trace: Trace) -> int | None:
     """How many boxes a registered detector corrects on one image; None for other networks."""
     if trace.name not in registry.NETWORKS or registry.task(trace.name) != "detection":
@@ -80,7 +71,7 @@ def facts(trace: Trace, convention: Convention = conventions.PAPER) -> dict[str,
         "settings": dict(trace.settings),
         "input": trace.input_shape,
         **({} if found is None else {"boxes": found}),
-        "convention": convention_heading(trace, convention),
+        "convention": convention.heading,
         **({} if convention.release else {"not_counted": conventions.PAPER_LEAVES_OUT}),
         **({"unknown": [layer.name for layer in trace.unknown]} if trace.unknown else {}),
         **({"unused": dict(trace.unused)} if trace.unused else {}),

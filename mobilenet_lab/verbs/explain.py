@@ -25,7 +25,7 @@ from mobilenet_lab.networks import Network
 from mobilenet_lab.networks import trace as traced
 from mobilenet_lab.receptive_field import WINDOWS
 from mobilenet_lab.reports.table import Column, Table, write
-from mobilenet_lab.verbs.common import NOT_COUNTED, convention_heading, facts, heading
+from mobilenet_lab.verbs.common import CONVENTION, NOT_COUNTED, facts, heading
 from mobilenet_lab.verbs.field import window
 
 number = Expression.symbol
@@ -89,7 +89,7 @@ def explain(network: Network, layer: str, *, dtype: str = "float32", **options: 
         COLUMNS,
         tuple(equations),
         subtitle=heading(trace),
-        notes=(f"MACs by convention {convention_heading(trace)}", NOT_COUNTED),
+        notes=(f"MACs by convention {CONVENTION}", NOT_COUNTED),
         facts=facts(trace),
         layout="equations",
     )

@@ -16,7 +16,6 @@ from mobilenet_lab.verbs.common import (
     NOT_COUNTED,
     WHOLE,
     after_the_layers,
-    convention_heading,
     facts,
     field_size,
     heading,
@@ -86,8 +85,7 @@ def summary(
         tuple(known[key] for key in keys),
         rows,
         analysis.total,
-        f"{'MACs' if convention == 'paper' else 'Counts'} by convention "
-        f"{convention_heading(analysis.trace, counted_by)}",
+        f"{'MACs' if convention == 'paper' else 'Counts'} by convention {counted_by.heading}",
         tuple(notes),
         facts(analysis.trace, counted_by) | {"level": level, "dtype": dtype},
     )
