@@ -72,6 +72,14 @@ OPS = (
 """`elementwise` and `reduce` say in `mode` what they do, `unknown` which operation it is."""
 
 
+def parse_shape(text: str) -> Shape | None:
+    """(3, 224, 224) from "3x224x224"; None of a text that is no shape."""
+    sides = text.lower().replace("×", "x").split("x")
+    if not all(side.isascii() and side.isdecimal() and len(side) < 20 for side in sides):
+        return None
+    return tuple(map(int, sides))
+
+
 class Layer(NamedTuple):
     """One operation of a network, with everything that its numbers depend on.
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from mobilenet_lab import registry
 from mobilenet_lab.errors import LabError, MissingPackageError, UnknownNameError, quoted
-from mobilenet_lab.layers import Trace
+from mobilenet_lab.layers import Trace, parse_shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,9 +82,9 @@ def inspect(
 
     `input_shape` is the shape of one input without the batch, (3, 224, 224) or "3x224x224"; of
     several inputs a list of shapes (in forward's order) or a dict by forward's names, where tuples,
-    lists and dicts may hold further ones. "77:int64" is a shape with a dtype; a tensor (with a
-    batch of one) is taken as it is. What `forward` returns may be nested, too. The settings are
-    told in headings. An `ExportedProgram` of torch.export is read without an input.
+    lists and dicts may hold further ones. "77:int64" is a shape with a dtype; of a tensor (with a
+    batch of one) both are taken. What `forward` returns may be nested, too. The settings are told
+    in headings. An `ExportedProgram` of torch.export is read without an input.
 
     Layers are called by the paths of their modules; what a module does with functions is called by
     its path and the function: `layer1.0.add`. Where a name comes again, it is numbered:
@@ -169,8 +169,7 @@ def _with_image(options: dict[str, Any]) -> dict[str, Any]:
         return options
     shape = options["input"]
     if isinstance(shape, str):
-        sides = shape.lower().replace("×", "x").split("x")
-        shape = tuple(int(side) if side.isdecimal() and len(side) < 20 else 0 for side in sides)
+        shape = parse_shape(shape)
     if not isinstance(shape, tuple | list) or len(shape) != 3 or 0 in shape:
         raise LabError(f"input is channels x height x width, not {quoted(options['input'])}")
     others = {key: value for key, value in options.items() if key != "input"}

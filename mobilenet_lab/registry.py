@@ -21,7 +21,7 @@ from mobilenet_lab.errors import (
     VanishedError,
     quoted,
 )
-from mobilenet_lab.layers import Pair, Trace
+from mobilenet_lab.layers import Pair, Trace, parse_shape
 from mobilenet_lab.net import LARGEST
 from mobilenet_lab.sources import Paper, Published
 
@@ -220,10 +220,10 @@ def parse_pair(what: str, text: str) -> Pair:
     Raises:
         LabError: it is neither.
     """
-    sides = text.lower().replace("×", "x").split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and len(side) < 20 for side in sides):
+    sides = parse_shape(text)
+    if sides is None or len(sides) > 2:
         raise LabError(f"{what} is one whole number or HxW like 192x256, not {quoted(text)}")
-    return int(sides[0]), int(sides[-1])
+    return sides[0], sides[-1]
 
 
 def _entry(name: str) -> Entry:

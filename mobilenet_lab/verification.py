@@ -128,7 +128,7 @@ def verify_read(
 ) -> Verification:
     """The trace that was read from `module` against the counters, part by part of the module.
 
-    `spec` is what `importers.module_torch.inspect` was given. Tools differ in what they count, so
+    `spec` is what `networks.inspect` was given. Tools differ in what they count, so
     that a part is held against what the closed form says of the tool (`conventions`).
 
     Raises:
@@ -298,4 +298,6 @@ def _by_fvcore(name: str, layers: Iterable[Layer], operators: Mapping[str, int])
     ours = sum(term.total for term in terms if term.name in MACS)
     theirs = int(sum(operators.get(operator, 0) for operator in OPERATORS))
     quantity = "MACs" if ours == sum(map(macs, layers)) else "MACs that fvcore sees"
-    return Check(name, quantity, ours, theirs, BY_FVCORE)
+    matrices = any(layer.op in conventions.PRODUCTS for layer in layers)
+    witness = f"{BY_FVCORE} + matmul" if matrices else BY_FVCORE
+    return Check(name, quantity, ours, theirs, witness)

@@ -1,5 +1,6 @@
 """What a module is given to be read: tensors without values, made from shapes."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -7,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from mobilenet_lab.errors import LabError, UnknownNameError, quoted
-from mobilenet_lab.importers.recorder_torch import argument_names
+from mobilenet_lab.layers import parse_shape
+from mobilenet_lab.tape import LARGEST
 
 Spec: TypeAlias = Any
 """A shape, (3, 224, 224) or "3x224x224" or "77:int64", a tensor, or a list or dict of such."""
-LARGEST = 10**9
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool")
 
 
@@ -37,7 +38,7 @@ def given_inputs(module: nn.Module, spec: Spec, device: str = "meta") -> Inputs:
         return Inputs(((_made("input", spec, named, device),), {}), named)
     if not isinstance(spec, list | tuple) or not spec:
         raise LabError(f"an input is a shape like 3x224x224, not {quoted(spec)}")
-    names = argument_names(module, len(spec)) if len(spec) > 1 else ["input"]
+    names = _argument_names(module, len(spec)) if len(spec) > 1 else ["input"]
     made = tuple(_made(key, each, named, device) for key, each in zip(names, spec, strict=True))
     return Inputs((made, {}), named)
 
@@ -78,11 +79,22 @@ def _tensor(spec: str | Sequence[int] | Tensor, device: str) -> Tensor:
 def _parsed(spec: str | Sequence[int]) -> tuple[tuple[int, ...], torch.dtype]:
     if not isinstance(spec, str):
         return tuple(spec), torch.float32
-    sides, colon, kind = spec.lower().replace("×", "x").partition(":")
+    sides, colon, kind = spec.lower().partition(":")
     if colon and kind not in DTYPES:
         raise UnknownNameError("dtype", kind, DTYPES)
-    parts = [part.strip() for part in sides.split("x")]
-    if not all(part.isdecimal() and len(part) < 20 for part in parts):
+    shape = parse_shape(sides.replace(" ", ""))
+    if shape is None:
         raise LabError(f"an input is a shape like 3x224x224 or 77:int64, not {quoted(spec)}")
     dtype: torch.dtype = getattr(torch, kind or "float32")
-    return tuple(map(int, parts)), dtype
+    return shape, dtype
+
+
+def _argument_names(module: nn.Module, count: int) -> list[str]:
+    """What `forward` calls its first `count` inputs."""
+    try:
+        parameters = inspect.signature(module.forward).parameters.values()
+        ordered = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+        names = [each.name for each in parameters if each.kind in ordered]
+    except (TypeError, ValueError):
+        names = []
+    return [*names[:count], *(f"input{number}" for number in range(len(names), count))]

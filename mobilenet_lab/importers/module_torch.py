@@ -252,7 +252,7 @@ class Reader:
                 each for each in reads if isinstance(each, Tensor) and self._depends(each)
             )
         shape = shape_of(output)
-        if draft.op == "pad" and self._is_plain(draft):
+        if draft.op == "pad" and _is_plain(draft):
             source = self._source(reads[0], visit)
             self._sources[id(output)] = Pad(source, draft, shape, visit)
             return
@@ -263,13 +263,6 @@ class Reader:
             draft.op, (*first, *computed), shape, visit, draft, label, whole=whole, own=own
         )
         self._sources[id(output)] = made
-
-    def _is_plain(self, draft: Draft) -> bool:
-        """Whether a padding is of one value around rows and columns, as a layer's own is."""
-        padding = draft.details["padding"]
-        return draft.details["mode"] == "constant" and not any(
-            each < 0 for pair in padding for each in pair
-        )
 
     def _folded(self, draft: Draft) -> tuple[Draft, int | None]:
         """A draft with the padding before it as its own, and the layer before the padding."""
@@ -299,7 +292,7 @@ class Reader:
         own = all(path is not None and path not in self._counted for path in paths)
         computed: list[int] = []
         if own:
-            self._counted.update(path for path in paths if path)
+            self._counted.update(filter(None, paths))
         else:
             computed = [
                 self._source(each, visit)
@@ -308,7 +301,7 @@ class Reader:
             ]
         base = (paths[0] or "").removesuffix("weight").rstrip("._") if paths else ""
         here = visit.path if visit else ""
-        return own or not given, computed, "" if base == here else base
+        return own, computed, "" if base == here else base
 
     def _layer(
         self,
@@ -372,6 +365,12 @@ class Reader:
                 name = f"{name}:{taken[name]}"
             places.append(Place(name, module))
         return places
+
+
+def _is_plain(pad: Draft) -> bool:
+    """Whether a padding is one value around the map, as a layer's own is."""
+    widths = [each for pair in pad.details["padding"] for each in pair]
+    return bool(pad.details["mode"] == "constant" and min(widths) >= 0)
 
 
 def _collapsed(call: Call) -> tuple[Draft, Visit] | None:

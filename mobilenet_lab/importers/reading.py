@@ -31,7 +31,7 @@ from mobilenet_lab.importers.ops import (
     shown,
 )
 from mobilenet_lab.importers.telling import Line, Teller, every_name, every_text, too_large
-from mobilenet_lab.layers import Feature, Trace
+from mobilenet_lab.layers import Feature, Trace, parse_shape
 from mobilenet_lab.net import Net
 
 FORMAT = 1
@@ -42,7 +42,6 @@ GROUP = ("layers", "from", "when", "tap", "role", *PLACES)
 MOST_LINES = 100_000
 """Layers, and lines that are run, repeats and blocks included."""
 WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class _Frame(NamedTuple):
@@ -160,8 +159,7 @@ class Reader(Teller):
                 self.check_keys(said, ("name", "shape"), "key of input,")
                 shape, name = shape.get("shape"), self.told(said, "name", str, name)
             if isinstance(shape, str):
-                sides = shape.lower().replace("×", "x").split("x")
-                shape = [int(side) if NUMBER.fullmatch(side) else side for side in sides]
+                shape = list(parse_shape(shape) or ())
             if not isinstance(shape, list) or set(map(type, shape)) != {int}:
                 raise LabError(f'input is like "3x224x224", not {shown(self.document["input"])}')
             if "resolution" in options and len(shape) != 3:

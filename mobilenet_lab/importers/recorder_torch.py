@@ -7,7 +7,6 @@ of `torch.export`'s graphs (tests hold the two together), in a fraction of its t
 cannot follow (a branch that depends on a value) ends here, too.
 """
 
-import inspect
 import os
 import random
 import sys
@@ -173,8 +172,8 @@ def record(
         stack.enter_context(taken_apart())
         stack.enter_context(torch.inference_mode())
         stack.enter_context(recorder.modules_watched())
-        module.eval()
         try:
+            module.eval()
             with recorder:
                 answer = module(*args, **kwargs)
         except (Exception, SystemExit) as error:  # a foreign module may fail in any way
@@ -192,7 +191,7 @@ def _bound(operator: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[s
 
 @contextmanager
 def _unchanged(module: nn.Module) -> Iterator[None]:
-    """Gives every part of a module back what it had: attributes, mode, containers, gradients."""
+    """Gives every part of a module back what it had, and every weight whether it learns."""
     parts = list(module.modules())
     before = [dict(vars(part)) for part in parts]
     held: dict[int, tuple[Any, Any]] = {}
@@ -271,14 +270,3 @@ def _place(error: BaseException) -> str:
     last = frames[-1]
     line = f" ({last.line})" if last.line else ""
     return f"{Path(last.filename).name}, line {last.lineno}{line}: {reason}"
-
-
-def argument_names(module: nn.Module, count: int) -> list[str]:
-    """What `forward` calls its first `count` inputs."""
-    try:
-        parameters = inspect.signature(module.forward).parameters.values()
-        ordered = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-        names = [each.name for each in parameters if each.kind in ordered]
-    except (TypeError, ValueError):
-        names = []
-    return [*names[:count], *(f"input{number}" for number in range(len(names), count))]
