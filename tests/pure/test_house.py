@@ -280,7 +280,7 @@ def test_what_is_around_the_layers_knows_no_architecture(file: str) -> None:
         "interpreter_torch": {"blocks_torch", "errors", "layers"},
         "detection/": {"errors", "detection/priors", "detection/predictor_torch"},
         "importers/": {
-            *("errors", "layers", "importers/naming", "counters/__init__"),
+            *("errors", "layers", "tape", "importers/naming", "counters/__init__"),
             *(file for file in TORCH if file.startswith("importers/")),
         },
     }

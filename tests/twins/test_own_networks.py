@@ -1,6 +1,6 @@
 """Networks of users' own on the command line: every way to name one, every way to fail.
 
-`test_own_files.py` takes one file through every verb; here are the odd files.
+`test_own_networks_verbs.py` takes one file through every verb; here are the odd files.
 """
 
 import json

@@ -1,6 +1,6 @@
 """A module that was read comes back exactly as it was, whatever its forward pass did to it.
 
-`test_read_features.py` tries one restless module; here is each thing that may be disturbed.
+Here is each thing that a forward pass may disturb, one by one.
 """
 
 import random
@@ -20,7 +20,7 @@ from mobilenet_lab import registry
 from mobilenet_lab.errors import LabError
 
 from .cases import build, thin
-from .test_read_features import Made
+from .test_reading_features import Made
 
 SHAPE = (3, 6, 5)
 

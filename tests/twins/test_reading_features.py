@@ -1,19 +1,17 @@
 """Reading a module: one feature after another, on modules small enough to count by hand."""
 
-import random
 from dataclasses import dataclass
 from typing import Any
 
-import numpy
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules import module as module_hooks
 
 import mobilenet_lab as lab
 from mobilenet_lab.analysis import analyse, known_fields
 from mobilenet_lab.errors import LabError
+from mobilenet_lab.importers import aten_torch as aten
 from mobilenet_lab.layers import Trace
 
 
@@ -173,13 +171,6 @@ def test_several_inputs_and_outputs_in_tuples_dicts_and_dataclasses() -> None:
     assert analyse(by_name).total.macs == 2 * 3 * 4 * 5
 
 
-def test_recurrent_layers_are_read_step_by_step() -> None:
-    trace = read(lambda m, x: m.rnn(x)[0], (5, 8), rnn=nn.LSTM(8, 6, batch_first=True))
-    total = analyse(trace).total
-    assert total.macs == 5 * 4 * 6 * (8 + 6)
-    assert total.params == 4 * 6 * (8 + 6) + 2 * 4 * 6
-
-
 def test_attention_as_a_module() -> None:
     def forward(m: Any, x: Tensor) -> Tensor:
         return m.mha(x, x, x, need_weights=False)[0]
@@ -203,6 +194,54 @@ def test_fields_go_through_permuted_axes_and_gates() -> None:
     field = known_fields(trace)[-1]
     assert field is not None
     assert (field.size, field.gated) == ((5, 5), True)
+
+
+@pytest.mark.parametrize(
+    ("forward", "seen"),
+    [
+        (lambda m, x: m.conv(x).softmax(1), ((3, 3), False)),
+        (lambda m, x: m.conv(x).softmax(2), ((3, 3), True)),
+        (lambda m, x: m.conv(x).cumsum(-1), ((3, 3), True)),
+        (lambda m, x: F.glu(m.conv(x), 1), ((3, 3), False)),
+        (lambda m, x: F.glu(m.conv(x), 2), None),
+        (lambda m, x: m.signal(m.conv(x)[:, :, 2]), None),
+        (lambda m, x: m.conv(x).flip(2), None),
+        (lambda m, x: m.conv(x).mean(2), None),
+        (lambda m, x: F.pixel_shuffle(m.conv(x), 2), None),
+        (lambda m, x: F.interpolate(m.conv(x), scale_factor=2), ((3, 3), False)),
+        (lambda m, x: F.interpolate(m.conv(x), scale_factor=2, mode="bicubic"), None),
+        (lambda m, x: F.interpolate(m.conv(x), scale_factor=2, mode="nearest-exact"), None),
+        (
+            lambda m, x: F.interpolate(
+                m.conv(x), scale_factor=2, mode="bilinear", align_corners=True
+            ),
+            None,
+        ),
+        (lambda m, x: m.conv(x) * m.gate(x.mean((2, 3)))[..., None, None], ((3, 3), True)),
+        (lambda m, x: m.gate(x.mean((2, 3))).reshape(2, 2), (None, False)),
+    ],
+)
+def test_a_field_is_told_only_where_it_is_true(forward: Any, seen: Any) -> None:
+    """Its size, and whether something on the way has seen more; else none is told."""
+    trace = read(
+        forward, (4, 16, 12),
+        conv=nn.Conv2d(4, 4, 3, padding=1), signal=nn.Conv1d(4, 4, 3), gate=nn.Linear(4, 4),
+    )  # fmt: skip
+    field = known_fields(trace)[-1]
+    assert (None if field is None else (field.size, field.gated)) == seen
+    assert lab.field(trace, all_layers=True).rows[-1].size == (seen and (seen[0] or "image"))
+
+
+def test_the_tables_name_operators_of_pytorch_each_once() -> None:
+    tables = (
+        *(aten.FORMS, aten.MAKING, aten.RESHAPING, aten.GATHERING, aten.PARTS, aten.UNBINDING),
+        *(aten.SILENT, aten.ELEMENTWISE, aten.REDUCING),
+    )
+    named = [name for table in tables for name in table]
+    assert len(set(named)) == len(named)
+    assert set(named) == aten.KNOWN
+    for name in named:
+        assert hasattr(torch.ops.aten, name) or hasattr(torch.ops.aten, f"{name}_"), name
 
 
 def test_an_operation_that_nobody_knows_makes_the_total_at_least() -> None:
@@ -245,7 +284,7 @@ def test_a_pass_that_depends_on_values_is_refused_with_its_place(forward: Any) -
     with pytest.raises(LabError) as told:
         read(forward)
     text = str(told.value)
-    assert text.startswith(f"Made cannot be read: test_read_features.py, line {line} (return ")
+    assert text.startswith(f"Made cannot be read: test_reading_features.py, line {line} (return ")
     assert "depends on values of the input" in text
     assert "\n" not in text
 
@@ -265,79 +304,3 @@ def test_a_pass_that_fails_is_told_with_its_place() -> None:
 def test_shapes_of_no_use_are_refused(shape: Any) -> None:
     with pytest.raises(LabError):
         lab.inspect(nn.ReLU(), shape)
-
-
-# The module comes back as it was
-
-
-class Restless(nn.Module):
-    """It does to itself what forward passes in the wild do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(4, 4, 1)
-        self.norm = nn.BatchNorm2d(4)
-        self.drop = nn.Dropout(0.5)
-        self.register_buffer("calls", torch.zeros(()))
-        self.seen: list[Tensor] = []
-        self.cache: dict[str, Tensor] = {}
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.calls += 1
-        x = self.drop(self.norm(self.conv(x)))
-        self.last = x
-        self.seen.append(x)
-        self.cache["x"] = x
-        random.random()
-        torch.rand(3)
-        if x.shape[1] == 4 and x.shape[2] == 13:
-            raise RuntimeError("this size is not for me")
-        return x
-
-
-def state(module: nn.Module) -> Any:
-    return {
-        "modes": [part.training for part in module.modules()],
-        "attributes": [sorted(vars(part)) for part in module.modules()],
-        "state": {key: value.clone() for key, value in module.state_dict().items()},
-        "hooks": [len(part._forward_hooks) for part in module.modules()],
-        "gradients": [each.grad for each in module.parameters()],
-        "lists": (len(module.seen), len(module.cache)),  # type: ignore[arg-type]
-        "random": (torch.get_rng_state(), random.getstate(), numpy.random.get_state()[1].tolist()),
-        "global": (
-            len(module_hooks._global_forward_hooks),
-            len(module_hooks._global_forward_pre_hooks),
-        ),
-        "fast path": torch.backends.mha.get_fastpath_enabled(),
-    }
-
-
-def flat(told: Any) -> list[Any]:
-    """Every number and tensor of a nest."""
-    if isinstance(told, dict):
-        return [each for key in sorted(told) for each in flat(told[key])]
-    if isinstance(told, list | tuple):
-        return [each for part in told for each in flat(part)]
-    return [] if told is None else [told]
-
-
-@pytest.mark.parametrize("height", [8, 13])
-def test_the_module_comes_back_as_it_was_also_when_it_fails(height: int) -> None:
-    module = Restless().train()
-    module.norm.eval()
-    module(torch.randn(2, 4, 5, 5)).sum().backward()
-    module.conv.register_forward_hook(lambda *_: None)
-    before = state(module)
-    parameters = {name: id(each) for name, each in module.named_parameters()}
-    if height == 13:
-        with pytest.raises(LabError, match="this size is not for me"):
-            lab.inspect(module, (4, height, 6))
-    else:
-        lab.inspect(module, (4, height, 6))
-    after = state(module)
-    for told in ("state", "gradients", "random"):
-        torch.testing.assert_close(flat(after.pop(told)), flat(before.pop(told)), rtol=0, atol=0)
-    assert after == before
-    assert parameters == {name: id(each) for name, each in module.named_parameters()}
-    assert module.last.device.type == "cpu"
-    module(torch.randn(2, 4, 5, 5))  # and it works

@@ -117,10 +117,3 @@ def test_weights_and_random_state_stay(path: Path) -> None:
     module = lab.build(f"{path}:Net", input="3x32x24", width=2)
     assert module.training
     assert module.stem.out_channels == 16
-
-
-def test_a_package_of_ones_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(path.parent)
-    assert "stem" in ran("summary", "mine:Net", *IMAGE)
-    monkeypatch.delitem(sys.modules, "mine")
-    monkeypatch.delitem(sys.modules, "sibling")

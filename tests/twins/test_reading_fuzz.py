@@ -1,12 +1,13 @@
 """Random networks, built and read back: the trace that comes out is the one that went in.
 
-60 examples; `pytest tests/twins/test_read_fuzz.py --hypothesis-profile=slow` tries 1,000. A second
-test draws modules that mix modules and functions, and holds what is read against the counters.
+A second test draws modules that mix modules and functions, and holds what is read against the
+counters. 100 examples; `--hypothesis-profile=slow` tries 1,000.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import HealthCheck, assume, given, settings
@@ -20,9 +21,9 @@ from mobilenet_lab.counters import flop_counter, fvcore
 from mobilenet_lab.interpreter_torch import Interpreted
 
 from .test_fuzz import drawn
-from .test_read_twins import plain
+from .test_reading_twins import plain
 
-few = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+freely = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def named(trace: Any) -> list[Any]:
@@ -35,7 +36,7 @@ def named(trace: Any) -> list[Any]:
     ]
 
 
-@few
+@freely
 @given(st.data())
 def test_what_was_built_is_read_back(data: st.DataObject) -> None:
     trace = drawn(data)
@@ -178,7 +179,8 @@ KINDS = (
 )
 
 
-@few
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@freely
 @given(modules(), st.integers(9, 16), st.integers(9, 16))
 def test_random_modules_are_counted_as_the_tools_count_them(
     drawn_: tuple[Mixed, int], height: int, width: int

@@ -1,6 +1,6 @@
 """Reading odd modules: exact layers, shapes and counts of what forward passes in the wild do.
 
-`test_read_features.py` has the ordinary features; here is what was hard to get right.
+`test_reading_features.py` has the ordinary features; here is what was hard to get right.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from mobilenet_lab.counters import flop_counter, fvcore
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.layers import Trace
 
-from .test_read_features import Made, read
+from .test_reading_features import Made, read
 
 Row = tuple[str, str, tuple[int, ...], tuple[int, ...]]
 
@@ -468,7 +468,7 @@ def looks_for_places(_: Any, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("forward", [leaves_early, looks_at_a_buffer, looks_for_places])
 def test_what_cannot_be_read_names_its_line(forward: Any) -> None:
     line = forward.__code__.co_firstlineno + 1
-    with pytest.raises(LabError, match=rf"^Made cannot be read: test_reading\.py, line {line} "):
+    with pytest.raises(LabError, match=rf"^Made cannot be read: test_reading_odd_modules\.py, line {line} "):
         read(forward, flag=nn.Buffer(torch.ones(3)))
 
 
