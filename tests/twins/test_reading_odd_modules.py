@@ -468,7 +468,9 @@ def looks_for_places(_: Any, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("forward", [leaves_early, looks_at_a_buffer, looks_for_places])
 def test_what_cannot_be_read_names_its_line(forward: Any) -> None:
     line = forward.__code__.co_firstlineno + 1
-    with pytest.raises(LabError, match=rf"^Made cannot be read: test_reading_odd_modules\.py, line {line} "):
+    with pytest.raises(
+        LabError, match=rf"^Made cannot be read: test_reading_odd_modules\.py, line {line} "
+    ):
         read(forward, flag=nn.Buffer(torch.ones(3)))
 
 
