@@ -5,6 +5,7 @@ from typing import Any
 
 from mobilenet_lab import conventions, registry
 from mobilenet_lab.conventions import Convention
+from mobilenet_lab.errors import LabError
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.receptive_field import Field
 from mobilenet_lab.reports.table import write
@@ -83,6 +84,24 @@ def field_size(field: Field | None) -> tuple[int, ...] | str | None:
     if field is None:
         return None
     return field.size or WHOLE
+
+
+def spread(options: dict[str, Any], networks: int) -> list[dict[str, Any]]:
+    """The options of each of several networks: a list has one for each, anything else is for all.
+
+    Raises:
+        LabError: a list that does not fit.
+    """
+    each: list[dict[str, Any]] = [{} for _ in range(networks)]
+    for key, value in options.items():
+        values = value if isinstance(value, list) else [value] * networks
+        if len(values) == 1:
+            values = values * networks
+        if len(values) != networks:
+            raise LabError(f"{key} has {len(values)} values for {networks} networks")
+        for mine, one in zip(each, values, strict=True):
+            mine[key] = one
+    return each
 
 
 def _setting(value: Any) -> str:

@@ -13,6 +13,7 @@ from mobilenet_lab.verbs.common import (
     NOT_COUNTED,
     facts,
     heading,
+    spread,
     unknown_operations,
     unused_parameters,
 )
@@ -52,7 +53,7 @@ def compare(*networks: Network, **options: Any) -> Table:
         raise LabError(f"compare takes 2 to {len(LETTERS)} networks, not {len(networks)}")
     analyses = [
         analyse(traced(network, **each))
-        for network, each in zip(networks, _spread(options, len(networks)), strict=True)
+        for network, each in zip(networks, spread(options, len(networks)), strict=True)
     ]
     names = [tuple(row.name for row in analysis.by("stage")) for analysis in analyses]
     by_stage = len(set(names)) == 1
@@ -88,20 +89,6 @@ def _title(names: list[str]) -> str:
     if len(set(names)) == 1:
         return f"{names[0]} at {len(names)} settings"
     return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _spread(options: dict[str, Any], networks: int) -> list[dict[str, Any]]:
-    """The options of each network."""
-    each: list[dict[str, Any]] = [{} for _ in range(networks)]
-    for key, value in options.items():
-        values = value if isinstance(value, list) else [value] * networks
-        if len(values) == 1:
-            values = values * networks
-        if len(values) != networks:
-            raise LabError(f"{key} has {len(values)} values for {networks} networks")
-        for mine, one in zip(each, values, strict=True):
-            mine[key] = one
-    return each
 
 
 Key = tuple[float, str]
