@@ -5,6 +5,7 @@
     lab.trace("mobilenet_v2").layers            # the network over shapes
     lab.build("mobilenet_v2")                   # the same network as an nn.Module (torch)
     lab.verify("mobilenet_v2").ok               # each row against fvcore and torchinfo (torch)
+    lab.draw.block("mobilenet_v2", "resnet50")  # a figure: matplotlib Axes
 
 Importing this imports nothing heavy; each name loads its room when it is first used.
 """
@@ -13,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mobilenet_lab import drawings as draw
     from mobilenet_lab.analysis import analyse as analyse
     from mobilenet_lab.errors import LabError as LabError
     from mobilenet_lab.layers import Trace as Trace
@@ -47,6 +49,7 @@ _HOME = {
     "compare": "verbs.compare.compare",
     "conv": "verbs.convolution.conv",
     "counts_at": "resolutions.counts_at",
+    "draw": "drawings",
     "explain": "verbs.explain.explain",
     "export": "verbs.export.export",
     "field": "verbs.field.field",
@@ -69,6 +72,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, attribute = _HOME[name].rpartition(".")
+    if not module:
+        return import_module(f"{__name__}.{attribute}")
     return getattr(import_module(f"{__name__}.{module}"), attribute)
 
 

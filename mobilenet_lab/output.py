@@ -66,13 +66,14 @@ def answer(table: Table, format: Format | None, output: Path | None, force: bool
         raise LabError(f"cannot print: {error.strerror}") from None
 
 
-def write_file(path: Path, text: str, force: bool) -> None:
-    """Writes the whole of `text` or nothing; an existing file is replaced only with `force`.
+def write_file(path: Path, content: str | bytes, force: bool) -> None:
+    """Writes the whole of `content` or nothing; an existing file is replaced only with `force`.
 
     Raises:
         LabError: the file exists, or cannot be written.
     """
     partial: Path | None = None
+    data = content.encode() if isinstance(content, str) else content
     try:
         target = path.resolve()  # a link goes on leading to its file
         if target.is_dir():
@@ -80,10 +81,10 @@ def write_file(path: Path, text: str, force: bool) -> None:
         if target.exists() and not force:
             raise LabError(f"{path} exists already; --force replaces it")
         if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")  # a pipe or a device stays what it is
+            target.write_bytes(data)  # a pipe or a device stays what it is
             return
         partial = target.with_name(f".{os.getpid()}.partial")
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(data)
         if target.exists():
             shutil.copymode(target, partial)
         partial.replace(target)

@@ -129,8 +129,7 @@ def rendered(figure: Figure, format: str) -> bytes:
     Raises:
         UnknownNameError: there is no such format.
     """
-    if format not in FORMATS:
-        raise UnknownNameError("format", format, FORMATS, f"known: {', '.join(FORMATS)}")
+    check_format(format)
     says = getattr(figure, "alt", "")
     metadata: dict[str, dict[str, Any]] = {
         "png": {"Description": says, "Software": None},
@@ -147,6 +146,12 @@ def rendered(figure: Figure, format: str) -> bytes:
             dpi=150,
         )
     return file.getvalue()
+
+
+def check_format(format: str) -> None:
+    """Raises UnknownNameError if figures are not written so."""
+    if format not in FORMATS:
+        raise UnknownNameError("format", format, FORMATS, f"known: {', '.join(FORMATS)}")
 
 
 class Heading(NamedTuple):
