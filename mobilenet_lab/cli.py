@@ -534,7 +534,7 @@ def export(
 
 @app.command()
 def draw(
-    kind: Annotated[Kind, typer.Argument(help="What to draw.")],
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What to draw.")],
     names: Annotated[
         list[str] | None,
         typer.Argument(

@@ -129,8 +129,9 @@ def html(table: Table) -> str:
         value = column.value(row)
         text = escape(write(value, column.kind))
         if column.kind == "share" and value is not None:
+            colour = f"; background: {column.colour(row)}" if column.colour else ""
             text = (
-                f'<span class="bar"><i style="width: {value:.1%}"></i></span>'
+                f'<span class="bar"><i style="width: {value:.1%}{colour}"></i></span>'
                 f'<span class="share">{text}</span>'
             )
         return f"<td{_class(column)}>{text}</td>"

@@ -26,6 +26,8 @@ class Column(NamedTuple):
     kind: Kind
     value: Callable[[Any], Any]
     meaning: str = ""
+    colour: Callable[[Any], str] | None = None
+    """Of a share, the colour of a row's bar, as "#0072B2"."""
 
 
 @dataclass(frozen=True, repr=False)

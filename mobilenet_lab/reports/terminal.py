@@ -14,6 +14,7 @@ from mobilenet_lab.reports.table import Column, Table, write
 
 BAR_CELLS = (12, 8, 4, 0)
 """Lengths of a bar, from what looks best to what leaves room."""
+BAR_COLOUR = "cyan"
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -149,7 +150,8 @@ def _heading(row: Any, columns: list[Column]) -> str:
 def _cell(row: Any, column: Column, cells: int) -> Text:
     value = column.value(row)
     if column.kind == "share" and value is not None:
-        return Text.assemble((bar(value, cells), "cyan"), f" {write(value, column.kind):>6}")
+        colour = column.colour(row) if column.colour else BAR_COLOUR
+        return Text.assemble((bar(value, cells), colour), f" {write(value, column.kind):>6}")
     return Text(write(value, column.kind))
 
 

@@ -1,12 +1,13 @@
 """`summary`: a network's numbers by stage, block, layer or role."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mobilenet_lab import conventions
 from mobilenet_lab.analysis import LEVELS, Analysis, Row, analyse
 from mobilenet_lab.conventions import Convention
 from mobilenet_lab.errors import LabError, UnknownNameError
+from mobilenet_lab.families import COLOURS, families, family
 from mobilenet_lab.formulas import elements
 from mobilenet_lab.networks import Network
 from mobilenet_lab.networks import trace as traced
@@ -128,7 +129,14 @@ def summary_columns(
             count,
             convention.heading,
         ),
-        Column("share", "share of MACs" if paper else "share", "share", share, "of the total"),
+        Column(
+            "share",
+            "share of MACs" if paper else "share",
+            "share",
+            share,
+            "of the total",
+            _colours(analysis, level) if level in ("layer", "role") else None,
+        ),
         Column("flops", "FLOPs (2 per MAC)", "count", lambda row: row.known(row.flops), "2 × MACs"),
         Column(
             "activations", "activations", "count", lambda row: row.activations, "elements written"
@@ -148,6 +156,14 @@ def _counts(analysis: Analysis, level: str, convention: Convention) -> dict[str,
         name = row.name if level == "layer" else getattr(row, level)
         counts[name] = counts.get(name, 0) + convention.count(layer)
     return counts
+
+
+def _colours(analysis: Analysis, level: str) -> Callable[[Row], str]:
+    """The colour of a layer's or a role's family, as figures have it."""
+    known = families(analysis.trace)
+    if level == "layer":
+        known = {layer.name: family(layer) for layer in analysis.trace.layers}
+    return lambda row: COLOURS[known.get(row.name, "other")]
 
 
 MEMORY = "bytes read and written: inputs, parameters and outputs, each once"

@@ -18,7 +18,7 @@ from mobilenet_lab.verbs.summary import COLUMN_KEYS
 
 VERBS = [
     "list", "summary", "explain", "field", "compare", "sweep", "budget", "conv", "published",
-    "reconcile", "export", "verify",
+    "reconcile", "export", "draw", "verify",
 ]  # fmt: skip
 EXAMPLES = {
     "list": ["list"],
