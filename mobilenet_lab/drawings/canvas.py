@@ -176,8 +176,8 @@ def chart(
     with matplotlib.rc_context(style(look)):
         if ax is None:
             ax = _figure(size, layout="constrained").add_subplot()
-        room = ax.bbox.width / ax.figure.dpi * 72
-        lines = wrapped(heading.subtitle, max(room, size[0] * 0.75), SMALL)
+        width = ax.bbox.width / ax.figure.dpi * 72
+        lines = wrapped(heading.subtitle, max(width, size[0] * 0.75), SMALL)
         ax.set_title(
             heading.title, loc="left", fontweight="bold", pad=8 + len(lines) * SMALL * LINE
         )
@@ -237,6 +237,13 @@ def _figure(size: tuple[float, float], **layout: Any) -> Figure:
 
     width, height = size
     return pyplot.figure(FigureClass=Picture, figsize=(width / 72, height / 72), **layout)
+
+
+def room(ax: Axes) -> tuple[float, float]:
+    """Width and height that the layout of its figure leaves to a chart's axes, in points."""
+    ax.figure.figure.draw_without_rendering()
+    points = 72 / ax.figure.dpi
+    return ax.bbox.width * points, ax.bbox.height * points
 
 
 def describe(ax: Axes, alt: str) -> None:

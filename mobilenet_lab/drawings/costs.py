@@ -194,7 +194,7 @@ def panel(analysis: Analysis, level: str, key: str, rows: Iterable[Row]) -> Pane
     """The bars of one of QUANTITIES for rows of a level."""
     quantity = QUANTITIES[key]
     total = quantity.count(analysis.total)
-    spent = _spent(analysis, level, quantity)
+    spent = spent_by_family(analysis, level, quantity)
     bars = []
     for row in rows:
         count = quantity.count(row)
@@ -207,7 +207,9 @@ def panel(analysis: Analysis, level: str, key: str, rows: Iterable[Row]) -> Pane
     return Panel(key, quantity.title, unit, total, at_least, tuple(bars))
 
 
-def _spent(analysis: Analysis, level: str, quantity: Quantity) -> dict[str, dict[str, int]]:
+def spent_by_family(
+    analysis: Analysis, level: str, quantity: Quantity
+) -> dict[str, dict[str, int]]:
     """Row of a level -> family -> count; a role has one family, as in the tables."""
     spent: dict[str, dict[str, int]] = {}
     of_roles = families(analysis.trace)

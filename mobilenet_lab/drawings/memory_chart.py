@@ -8,8 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
 from mobilenet_lab.analysis import DTYPES, VIEWS, Analysis, analyse, lifetimes
-from mobilenet_lab.drawings.canvas import LINE, PAGE, SMALL, Heading, Theme, chart, describe
-from mobilenet_lab.drawings.canvas import text_width as width_of
+from mobilenet_lab.drawings.canvas import (
+    LINE,
+    PAGE,
+    SMALL,
+    Heading,
+    Theme,
+    chart,
+    describe,
+    room,
+    text_width,
+)
 from mobilenet_lab.drawings.costs import fitting
 from mobilenet_lab.formulas import elements
 from mobilenet_lab.networks import Network
@@ -178,10 +187,11 @@ def _stages(ax: Axes, look: Theme, stages: list[str]) -> None:
         spans.append(Span(name, first, first + len(list(members))))
     for span in spans[1:]:
         ax.axvline(span.first - 0.5, ymax=1 / HEADROOM, color=look.faint, linewidth=0.5, zorder=0.5)
-    ax.figure.draw_without_rendering()  # type: ignore[union-attr]  # the room is known then
-    point = len(stages) / (ax.bbox.width / ax.figure.dpi * 72)
+    point = len(stages) / room(ax)[0]
     named = [span for span in spans if span.name]
-    level = all(width_of(span.name, SMALL) + 4 <= (span.end - span.first) / point for span in named)
+    level = all(
+        text_width(span.name, SMALL) + 4 <= (span.end - span.first) / point for span in named
+    )
     line = SMALL * LINE * point
     widest = sorted(named, key=lambda span: span.first - span.end)[: int(len(stages) / line)]
     shown = named if level else sorted(widest, key=lambda span: span.first)
@@ -196,17 +206,16 @@ def _stages(ax: Axes, look: Theme, stages: list[str]) -> None:
             ((place - middle) / point, -11),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
-            arrowprops={
-                "arrowstyle": "-",
-                "color": look.muted,
-                "lw": 0.5,
-                "shrinkA": 0,
-                "shrinkB": 0,
-            },
+            arrowprops=leader(look),
         )
     left_out = len(named) - len(shown)
     more = f"; {left_out} short stages are not named" if left_out else ""
     ax.set_xlabel(f"{len(stages)} layers in running order, by stage{more}")
+
+
+def leader(look: Theme) -> dict[str, Any]:
+    """The line from a label to what it is the label of."""
+    return {"arrowstyle": "-", "color": look.muted, "lw": 0.5, "shrinkA": 0, "shrinkB": 0}
 
 
 def apart(places: list[float], least: float, low: float, high: float) -> list[float]:
