@@ -1,0 +1,438 @@
+"""Blocks of networks drawn to scale: channels as height, time from left to right."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, PathPatch, Polygon, Rectangle
+from matplotlib.path import Path as Outline
+
+from mobilenet_lab.drawings.blocks_layout import (
+    ROUND,
+    Band,
+    Layout,
+    Path,
+    Place,
+    Point,
+    Strip,
+    clipped,
+    folded,
+    held,
+)
+from mobilenet_lab.drawings.blocks_steps import Graph, Node, graph
+from mobilenet_lab.drawings.canvas import (
+    LINE,
+    MARGIN,
+    PAGE,
+    SMALL,
+    TEXT,
+    Heading,
+    Theme,
+    describe,
+    sheet,
+    text_height,
+    text_width,
+)
+from mobilenet_lab.errors import LabError
+from mobilenet_lab.families import FAMILIES
+from mobilenet_lab.networks import Network, trace
+from mobilenet_lab.reports.table import write
+from mobilenet_lab.verbs.common import CONVENTION, heading, spread
+
+HEIGHTS = (150.0, 130.0, 110.0, 95.0, 80.0, 65.0)
+"""Of the widest map: the first at which the blocks fit ENOUGH."""
+ENOUGH = 560.0
+"""Height of all blocks together, in points, above which maps are drawn smaller."""
+MOST_EXTRA = 44.0
+"""By how much a column may be wider than its texts need."""
+HATCH = "////"
+BETWEEN = 16.0
+"""Between bands and blocks."""
+LEGEND = 13.0
+"""Height of a row of the legend."""
+SCALE = 26.0
+"""Room of the scale's bar."""
+
+
+def block(
+    *networks: Network,
+    block: str | list[str] | None = None,
+    ax: Axes | None = None,
+    theme: str = "light",
+    **options: Any,
+) -> Axes:
+    """Draws blocks of networks one under another, on one scale: points of height per channel.
+
+    Maps are bars as high as they have channels, operations lead from the height that they read to
+    the height that they make; each is labelled with kernel, stride, groups, activation, parameters
+    and MACs. Hatched layers are linear: no activation follows.
+
+    `block` is the name of a block ("stage2.1"; `summary --level block` shows them), a list of names
+    or a text of several with commas: one for each network, or several of one network. Without it
+    the block whose structure comes most often is drawn. `options` are those of `networks.trace`;
+    one in a list has a value for each network.
+
+    Raises:
+        UnknownNameError: no such network, option, block or theme.
+        LabError: `block` is a stage or a layer, a list does not fit the networks, or a block has
+            too many operations for a diagram.
+    """
+    graphs = _graphs(networks, block, options)
+    strips, bands = _laid_out(graphs)
+    legend = _legend(graphs)
+    size = PAGE, _height(bands) + legend[1]
+    with sheet(ax, theme, _heading(graphs), size) as (ax, look):
+        top = _height(bands) + legend[1]
+        for number, (strip, pieces) in enumerate(zip(strips, bands, strict=True)):
+            if len(strips) > 1:
+                top = _caption(ax, look, strip.graph, top)
+            for band in pieces:
+                _draw_band(ax, look, strip, band, top, number)
+                top -= band.high - band.low + BETWEEN
+        _draw_legend(ax, look, legend[0], legend[1], strips[0].scale, graphs)
+        describe(ax, " ".join(map(_said, graphs)))
+    return ax
+
+
+def _graphs(
+    networks: Sequence[Network], block: str | list[str] | None, options: dict[str, Any]
+) -> list[Graph]:
+    if not networks:
+        raise LabError("block draws a network's block: name a network")
+    if isinstance(block, str) and "," in block:
+        block = [name.strip() for name in block.split(",")]
+    given = {"block": block, **options}
+    lists = [len(value) for value in given.values() if isinstance(value, list)]
+    if len(networks) == 1:
+        networks = [networks[0]] * max(lists, default=1)
+    graphs = []
+    for network, mine in zip(networks, spread(given, len(networks)), strict=True):
+        name = mine.pop("block")
+        graphs.append(graph(trace(network, **mine), name))
+    return graphs
+
+
+# Sizes
+
+
+def _laid_out(graphs: Sequence[Graph]) -> tuple[list[Strip], list[list[Band]]]:
+    """Every block at the largest common scale at which all fit the page."""
+    widest = max(graph.widest for graph in graphs)
+    for height in HEIGHTS:
+        strips = [_strip(graph, height / widest) for graph in graphs]
+        bands = [folded(strip, _room(strip.graph)) for strip in strips]
+        if _height(bands) <= ENOUGH:
+            break
+    return strips, bands
+
+
+def _strip(graph: Graph, scale: float) -> Strip:
+    """A block with columns as wide as the page has room, if it fits in one band."""
+    room = _room(graph)
+    narrow = Layout(graph, scale).strip()
+    columns = Layout(graph, scale, 1.0).whole.width - narrow.width
+    if narrow.width >= room or columns < 1:
+        return narrow
+    return Layout(graph, scale, min(MOST_EXTRA, (room - narrow.width) / columns)).strip()
+
+
+def _room(graph: Graph) -> float:
+    return PAGE - 2 * MARGIN - 2 * _overhang(graph)
+
+
+def _overhang(graph: Graph) -> float:
+    """How far a shape may reach beyond a band's ends."""
+    return max(text_width(node.shape, SMALL) for node in graph.nodes) / 2
+
+
+def _height(bands: Sequence[Sequence[Band]]) -> float:
+    blocks = len(bands)
+    captions = blocks * _CAPTION if blocks > 1 else 0.0
+    return captions + sum(band.high - band.low + BETWEEN for each in bands for band in each)
+
+
+_CAPTION = 2 * TEXT * LINE + 6
+
+
+# Texts
+
+
+def _heading(graphs: Sequence[Graph]) -> Heading:
+    how = f"Height: channels. Hatched: linear, no activation follows. {CONVENTION}"
+    if len(graphs) > 1:
+        names = dict.fromkeys(graph.trace.name or "network" for graph in graphs)
+        return Heading(f"Blocks of {', '.join(names)}", how)
+    title, totals = _titles(graphs[0])
+    return Heading(title, f"{totals}\n{how}")
+
+
+def _titles(graph: Graph) -> tuple[str, str]:
+    name, _, settings = heading(graph.trace).partition(" · ")
+    row = graph.row
+    more = "at least " if row.unknown else ""
+    costs = f"{more}{row.params:,} parameters, {more}{row.macs:,} MACs"
+    return f"{row.name} of {name}", f"{costs} · {settings}"
+
+
+def _caption(ax: Axes, look: Theme, graph: Graph, top: float) -> float:
+    title, totals = _titles(graph)
+    ax.text(MARGIN, top, title, va="top", size=TEXT, weight="bold")
+    ax.text(MARGIN, top - TEXT * LINE, totals, va="top", size=SMALL, color=look.muted)
+    return top - _CAPTION
+
+
+def _said(graph: Graph) -> str:
+    title, totals = _titles(graph)
+    steps = [node for node in graph.nodes if node.kind != "outside"]
+    told = "; ".join(", ".join(node.lines) for node in steps)
+    shapes = [node.shape for node in graph.nodes if node.kind == "outside"]
+    ends = f"reads {' and '.join(shapes)}" if shapes else "reads nothing"
+    return f"Block {title} ({totals}) {ends}, {len(steps)} steps: {told}."
+
+
+# Drawing
+
+
+class _Frame:
+    """Where a band of a strip stands on the sheet."""
+
+    def __init__(self, strip: Strip, band: Band, top: float) -> None:
+        width = band.stop - band.start
+        self.x = (PAGE - width) / 2 - band.start
+        self.y = top - band.high
+
+    def at(self, points: Sequence[Point]) -> list[Point]:
+        return [(x + self.x, y + self.y) for x, y in points]
+
+
+def _draw_band(ax: Axes, look: Theme, strip: Strip, band: Band, top: float, number: int) -> None:
+    frame = _Frame(strip, band, top)
+    for path in strip.paths:
+        _draw_path(ax, look, path, band, frame, f"{number}")
+    for index in held(strip, band):
+        node, place = strip.graph.nodes[index], strip.places[index]
+        _draw_node(ax, look, node, place, strip.scale, frame, f"{number}")
+        _draw_map(ax, look, node, place, strip.scale, frame, f"map:{number}:{node.name}")
+    if band.start > 0:
+        for node, place in zip(strip.graph.nodes, strip.places, strict=True):
+            if place.right == band.start:
+                gid = f"again:{number}:{node.name}"
+                _draw_map(ax, look, node, place, strip.scale, frame, gid)
+
+
+def _draw_node(
+    ax: Axes, look: Theme, node: Node, place: Place, scale: float, frame: _Frame, number: str
+) -> None:
+    """The operation between two maps, and what is written under it."""
+    middle = (place.left + place.right) / 2
+    if node.kind == "outside":
+        middle = place.right
+    else:
+        left, right = node.reads * scale / 2, node.makes * scale / 2
+        corners = [
+            (place.left, place.y - left),
+            (place.left, place.y + left),
+            (place.right, place.y + right),
+            (place.right, place.y - right),
+        ]
+        moves = node.kind in ("wire", "combine")
+        ax.add_patch(
+            Polygon(
+                frame.at(corners),
+                closed=True,
+                facecolor=look.faint if moves else look.family(node.family),
+                edgecolor=look.paper if not moves else "none",
+                hatch=HATCH if node.linear else None,
+                linewidth=0.0,
+                gid=f"op:{number}:{node.name}",
+            )
+        )
+    if node.kind == "combine":
+        _draw_circle(ax, look, node, frame.at([(middle, place.y)])[0])
+    if node.lines:
+        x, y = frame.at([(middle, place.words - SMALL * LINE)])[0]
+        ax.text(
+            x,
+            y,
+            "\n".join(node.lines),
+            ha="center",
+            va="top",
+            size=SMALL,
+            linespacing=LINE,
+            gid=f"words:{number}:{node.name}",
+        )
+
+
+def _draw_circle(ax: Axes, look: Theme, node: Node, centre: Point) -> None:
+    """A sum or a product."""
+    x, y = centre
+    ink = {"edgecolor": look.ink, "linewidth": 0.9}
+    ax.add_patch(Circle(centre, ROUND, facecolor=look.paper, zorder=3, **ink))
+    arm = ROUND * 0.55
+    across = {"+": ((arm, 0), (0, arm)), "×": ((arm, arm), (arm, -arm))}.get(node.symbol, ())
+    for dx, dy in across:
+        ax.plot([x - dx, x + dx], [y - dy, y + dy], color=look.ink, linewidth=0.9, zorder=4)
+
+
+def _draw_map(
+    ax: Axes, look: Theme, node: Node, place: Place, scale: float, frame: _Frame, gid: str
+) -> None:
+    """A bar for each part of the map, as high as it has channels, and its shape below."""
+    width = 2.4
+    x, y = frame.at([(place.right - width / 2, place.y + node.makes * scale / 2)])[0]
+    for part in node.parts:
+        y -= part * scale
+        edge = look.paper if len(node.parts) > 1 else "none"
+        ax.add_patch(
+            Rectangle(
+                (x, y),
+                width,
+                part * scale,
+                facecolor=look.ink,
+                edgecolor=edge,
+                linewidth=0.5,
+                zorder=2,
+                gid=gid,
+            )
+        )
+    if node.shape:
+        x, y = frame.at([(place.right, place.words)])[0]
+        ax.text(
+            x,
+            y,
+            node.shape,
+            ha="center",
+            va="top",
+            size=SMALL,
+            color=look.muted,
+            gid=f"{gid}:shape",
+        )
+
+
+def _draw_path(ax: Axes, look: Theme, path: Path, band: Band, frame: _Frame, number: str) -> None:
+    points = frame.at(clipped(path, band))
+    if not points:
+        return
+    gid = f"edge:{number}:{path.edge.source}:{path.edge.target}:{path.edge.slot}"
+    if path.thickness:
+        ax.add_patch(
+            PathPatch(
+                _ribbon(points, path.thickness),
+                facecolor=look.faint,
+                edgecolor="none",
+                alpha=0.8,
+                zorder=0.5,
+                gid=gid,
+            )
+        )
+        return
+    line = {"edgecolor": look.ink, "facecolor": "none", "linewidth": 1.0}
+    ax.add_patch(PathPatch(_rounded(points), zorder=2.5, gid=gid, **line))
+    if path.points[-1][0] <= band.stop:
+        x, y = points[-1]
+        tip = [(x, y), (x - 2.5, y + 5), (x + 2.5, y + 5)]
+        ax.add_patch(Polygon(tip, closed=True, facecolor=look.ink, edgecolor="none", zorder=3))
+
+
+def _ribbon(points: Sequence[Point], thickness: float) -> Outline:
+    """A band around the points, level at each of them."""
+    half = thickness / 2
+    upper = [(x, y + half) for x, y in points]
+    lower = [(x, y - half) for x, y in reversed(points)]
+    vertices, codes = [upper[0]], [Outline.MOVETO]
+    for before, after in [*zip(upper, upper[1:], strict=False), (upper[-1], lower[0])]:
+        _bend(vertices, codes, before, after)
+    for before, after in zip(lower, lower[1:], strict=False):
+        _bend(vertices, codes, before, after)
+    return Outline([*vertices, upper[0]], [*codes, Outline.CLOSEPOLY])
+
+
+def _bend(vertices: list[Point], codes: list[Any], before: Point, after: Point) -> None:
+    if before[0] == after[0] or before[1] == after[1]:
+        vertices.append(after)
+        codes.append(Outline.LINETO)
+        return
+    middle = (before[0] + after[0]) / 2
+    vertices += [(middle, before[1]), (middle, after[1]), after]
+    codes += [Outline.CURVE4] * 3
+
+
+def _rounded(points: Sequence[Point], radius: float = 4.0) -> Outline:
+    """A line through the points with rounded corners."""
+    vertices, codes = [points[0]], [Outline.MOVETO]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        vertices += [_towards(corner, before, radius), corner, _towards(corner, after, radius)]
+        codes += [Outline.LINETO, Outline.CURVE3, Outline.CURVE3]
+    return Outline([*vertices, points[-1]], [*codes, Outline.LINETO])
+
+
+def _towards(start: Point, end: Point, most: float) -> Point:
+    length = max(abs(end[0] - start[0]) + abs(end[1] - start[1]), 1e-9)
+    share = min(most / length, 0.5)
+    return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share
+
+
+# Legend
+
+
+def _legend(graphs: Sequence[Graph]) -> tuple[list[tuple[str, str]], float]:
+    """Families that are drawn, as (family, text), and the room that legend and scale need."""
+    drawn = {node.family for graph in graphs for node in graph.nodes if node.kind == "op"}
+    entries = [(name, says) for name, says in FAMILIES.items() if name in drawn]
+    if any(node.linear for graph in graphs for node in graph.nodes):
+        entries.append(("hatch", "linear: no activation follows"))
+    rows = 1
+    x = _LEFT
+    for _, says in entries:
+        x += text_width(says, SMALL) + 24
+        if x > PAGE - MARGIN:
+            rows, x = rows + 1, _LEFT + text_width(says, SMALL) + 24
+    return entries, max(rows * LEGEND, SCALE) + 2 * MARGIN
+
+
+_LEFT = 100.0
+"""Where the legend begins, right of the scale."""
+
+
+def _draw_legend(
+    ax: Axes,
+    look: Theme,
+    entries: Sequence[tuple[str, str]],
+    height: float,
+    scale: float,
+    graphs: Sequence[Graph],
+) -> None:
+    channels = _round(SCALE / scale)
+    ax.add_patch(
+        Rectangle((MARGIN, MARGIN), 2.4, channels * scale, facecolor=look.ink, gid="scale")
+    )
+    says = f"{channels:,} channels" if channels > 1 else "1 channel"
+    middle = MARGIN + channels * scale / 2
+    ax.text(MARGIN + 7, middle, says, va="center", size=SMALL, gid="scale:words")
+    x, y = _LEFT, height - MARGIN - LEGEND / 2
+    for name, says in entries:
+        needs = text_width(says, SMALL) + 24
+        if x + needs > PAGE - MARGIN and x > _LEFT:
+            x, y = _LEFT, y - LEGEND
+        hatch = name == "hatch"
+        ax.add_patch(
+            Rectangle(
+                (x, y - 4),
+                10,
+                8,
+                facecolor=look.muted if hatch else look.family(name),
+                edgecolor=look.paper,
+                hatch=HATCH if hatch else None,
+                linewidth=0.0,
+            )
+        )
+        ax.text(x + 14, y, says, va="center", size=SMALL)
+        x += needs
+
+
+def _round(most: float) -> int:
+    """The largest of 1, 2, 5, 10, 20 ... that is not more than `most`."""
+    size = 1
+    while size * 10 <= most:
+        size *= 10
+    return max(size * step for step in (1, 2, 5) if size * step <= most or step == 1)
