@@ -40,9 +40,11 @@ from mobilenet_lab.formulas import (
     separable_ratio,
 )
 from mobilenet_lab.layers import Pair
+from mobilenet_lab.net import LARGEST
 from mobilenet_lab.reports.table import Table, write
 from mobilenet_lab.verbs import convolution as verb
 from mobilenet_lab.verbs.common import CONVENTION
+from mobilenet_lab.verbs.ranges import literal
 
 # The forms of one convolution
 
@@ -150,11 +152,9 @@ def compared(
 ) -> tuple[Table, list[Form]]:
     """The table of `conv`, and each of its single steps as a form; depthwise, pointwise end it."""
     window, sides = _pair("kernel", kernel), _pair("size", size)
-    whole = isinstance(c_in, int) and isinstance(c_out, int)
-    if groups is None:
-        divides = [g for g in (2, 4) if whole and c_in % g == c_out % g == 0]
-        groups = divides
-    counts = list(dict.fromkeys(many("groups", groups)))
+    counts = [] if groups is None else list(dict.fromkeys(many("groups", groups)))
+    if not counts and isinstance(c_in, int) and isinstance(c_out, int):
+        counts = [g for g in (2, 4) if c_in % g == c_out % g == 0]
     table = verb.conv(c_in, c_out, window, sides, groups=counts)
     *plain, _, depthwise, pointwise = table.rows
     forms = [
@@ -573,10 +573,17 @@ def example_marks(network: str = EXAMPLE) -> list[Mark]:
 
 def _wholes(what: str, value: Any) -> list[int]:
     numbers = many(what, value)
-    for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise LabError(f"{what} must be whole numbers from 1, not {quoted(number)}")
-    return numbers
+    if not numbers:
+        raise LabError(f"{what} has no values")
+    return [_whole(what, number) for number in numbers]
+
+
+def _whole(what: str, value: Any) -> int:
+    """A whole number from 1, as a number or as a text."""
+    number = literal(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= LARGEST:
+        raise LabError(f"{what} must be a whole number from 1 to {LARGEST:,}, not {quoted(value)}")
+    return number
 
 
 def _limits(ax: Axes, look: Theme, kernels: Sequence[int]) -> None:
@@ -658,6 +665,8 @@ class Count(NamedTuple):
 
     symbols: str
     value: int
+    positions: int
+    """Along one side of the output."""
     tiles: int
     depthwise: bool
 
@@ -693,15 +702,15 @@ def areas(
         UnknownNameError: there is no such theme.
         LabError: a number of no use.
     """
-    for what, value in {"c": c, "d": d, "kernel": kernel, "size": size}.items():
-        _wholes(what, value)
+    c, d = _whole("c", c), _whole("d", d)
+    kernel, size = _whole("kernel", kernel), _whole("size", size)
     pairs = pairings(c, d, kernel, size)
     most = max(count.tiles for pair in pairs for count in (pair.standard, pair.separable))
     across = WIDE / most
     slope = min(max(c / d, 1 / STEEPEST), STEEPEST)
     tile = across, across * slope
     strip = across * conv2d_macs(kernel, c, c, 1, 1, groups=c) / conv2d_macs(1, c, d, 1, 1)
-    heights = [max(pair.standard.tiles * tile[1], 3.2 * SMALL * LINE) + 44 for pair in pairs]
+    heights = [max(pair.standard.tiles * tile[1], 3.6 * TEXT * LINE) + 36 for pair in pairs]
     total = sum(heights) + MARGIN
     heading = Heading(
         f"{pairs[0].standard.symbols} against {pairs[0].separable.symbols}: what is compared?",
@@ -720,6 +729,8 @@ def areas(
             _count(ax, look, pair.standard, MARGIN, below, tile, 0)
             _count(ax, look, pair.separable, middle, below, tile, strip)
             _verdict(ax, look, pair, text, below)
+            if pair is pairs[0]:
+                _areas_key(ax, look, kernel, text, below - 5.4 * TEXT * LINE)
             top -= height
         told = "; ".join(
             f"{pair.title}: {pair.standard.symbols} = {pair.standard.value:,} against "
@@ -735,13 +746,13 @@ def pairings(c: int, d: int, kernel: int, size: int) -> tuple[Pairing, ...]:
 
     def standard(side: int) -> Count:
         symbols = f"{_factor(conv2d_macs(kernel, 1, 1, side, side))}cd"
-        return Count(symbols, conv2d_macs(kernel, c, d, side, side), kernel * side, False)
+        return Count(symbols, conv2d_macs(kernel, c, d, side, side), side, kernel * side, False)
 
     def separable(side: int) -> Count:
         depthwise = _factor(conv2d_macs(kernel, 1, 1, side, side))
         pointwise = _factor(conv2d_macs(1, 1, 1, side, side))
         symbols = f"{depthwise}c + {pointwise}cd"
-        return Count(symbols, separable_macs(kernel, c, d, side, side), side, True)
+        return Count(symbols, separable_macs(kernel, c, d, side, side), side, side, True)
 
     outputs = f"{size}×{size} output positions"
     one = Pairing("Fair: one output position, or the weights", standard(1), separable(1), True)
@@ -790,8 +801,9 @@ def _count(
         ax.add_patch(
             Rectangle((left, top - high), wide, high, fc=colours[0], lw=0, gid="area:standard")
         )
-    if min(wide, high) / count.tiles >= 2:
-        _grid(ax, left, top, wide, high, (count.tiles, count.tiles), look.paper, 0.6, zorder=2)
+    for tiles, weight in ((count.tiles, 0.5), (count.positions, 0.5 if count.depthwise else 1.8)):
+        if min(wide, high) / tiles >= 3:
+            _grid(ax, left, top, wide, high, (tiles, tiles), look.paper, weight, zorder=2)
     ax.text(
         left,
         top - high - 3,
@@ -803,15 +815,31 @@ def _count(
 
 
 def _verdict(ax: Axes, look: Theme, pair: Pairing, left: float, top: float) -> None:
-    ax.text(left, top, write(pair.ratio, "ratio"), va="top", size=2 * TEXT, weight="bold")
-    note = "" if pair.fair else "but the two count different things: "
-    told = f"{note}{pair.standard.symbols} / ({pair.separable.symbols})"
+    colour = look.ink if pair.fair else look.muted
+    size = 2 * TEXT
+    ax.text(left, top, write(pair.ratio, "ratio"), va="top", size=size, weight="bold", color=colour)
+    note = "fewer MACs" if pair.fair else "but the two count different things"
     ax.text(
         left,
-        top - 2 * TEXT * LINE,
-        "\n".join(wrapped(told, PAGE - MARGIN - left, SMALL)),
+        top - size * LINE,
+        f"= {pair.standard.symbols} / ({pair.separable.symbols})\n{note}",
         va="top",
         size=SMALL,
         linespacing=LINE,
-        color=look.ink if pair.fair else look.muted,
+        color=colour,
     )
+
+
+def _areas_key(ax: Axes, look: Theme, kernel: int, left: float, top: float) -> None:
+    """What the rectangles are made of."""
+    weights = _factor(elements((kernel, kernel)))
+    for number, (name, what) in enumerate(
+        (
+            ("standard", f"standard: {kernel}×{kernel} tiles of cd a position"),
+            ("pointwise", "pointwise: one tile of cd a position"),
+            ("depthwise", f"depthwise: a strip of {weights}c beside it"),
+        )
+    ):
+        y = top - number * (SMALL * LINE + 2)
+        ax.add_patch(Rectangle((left, y - SMALL), SMALL, SMALL, fc=look.family(name), lw=0))
+        ax.text(left + SMALL + 4, y - SMALL / 2, what, va="center_baseline", size=SMALL)

@@ -62,8 +62,9 @@ QUANTITIES = {
 """What a cell tells: its unit, and what that means."""
 WIDTHS = (0.25, 0.5, 0.75, 1.0)
 """Table 6 of arXiv 1704.04861."""
-SEVENTHS = (4, 5, 6, 7)
-"""Of the network's own resolution: 128, 160, 192 and 224 of 224, as in Table 7 there."""
+SEVENTHS = range(4, 11)
+"""Of the network's own resolution: 128, 160, 192 and 224 of 224, as in Table 7 there; larger ones
+where those do not work."""
 NUMBERS = 7
 """A cell's number in points, if there is room."""
 
@@ -91,14 +92,14 @@ def grid(
     """
     if of not in QUANTITIES:
         raise UnknownNameError("quantity", of, QUANTITIES)
-    swept, own = _swept(network, width, resolution, options)
+    swept, image = _swept(network, width, resolution, options)
+    name, own = image.name or swept.name, image.input_shape[1:]
     rows = swept.lists.get("width", [swept.fixed.get("width")])
     columns = [seen("resolution", side) for side in swept.lists["resolution"]]
     found = [getattr(row, of) for row in swept.rows]
     cells = numpy.array([numpy.nan if n is None else n for n in found], float)
     cells = cells.reshape(len(rows), len(columns))
     unit, meaning = QUANTITIES[of]
-    name = getattr(network, "name", "") or swept.name
     subtitle = ". ".join([meaning, *_kept(swept), *problems(swept)])
     numbers = [write(n, "short") for n in found]
     room = (PAGE - 130) / len(columns)
@@ -110,7 +111,7 @@ def grid(
     with chart(ax, theme, heading, size) as (ax, look):
         low, high = numpy.nanmin(cells), numpy.nanmax(cells)
         scale = (LogNorm if 0 < low < high else Normalize)(low, high)
-        image = ax.imshow(
+        mesh = ax.imshow(
             numpy.ma.masked_invalid(cells),
             cmap=look.shades,
             norm=scale,
@@ -121,7 +122,7 @@ def grid(
         if shown:
             _numbers(ax, look, cells, numbers, scale)
         _settings(ax, rows, columns, own)
-        bar = ax.figure.colorbar(image, ax=ax, pad=0.02, aspect=16)
+        bar = ax.figure.colorbar(mesh, ax=ax, pad=0.02, aspect=16)
         ticks = _round(low, high)
         bar.set_ticks(ticks, labels=list(map(_tick, ticks)), minor=False)
         bar.ax.minorticks_off()
@@ -146,38 +147,50 @@ def _axes(rows: Sequence[Any]) -> str:
 
 def _swept(
     network: Network, width: Any, resolution: Any, options: dict[str, Any]
-) -> tuple[Swept, tuple[int, ...]]:
-    """The network at every combination, and the sides of its own input."""
+) -> tuple[Swept, Trace]:
+    """The network at every combination, and at its own resolution."""
     if isinstance(network, Trace):
         raise LabError("a finished trace has one width and resolution; give the network's name")
-    by_name = isinstance(network, str | Path)
-    name = str(network) if by_name else type(network).__name__
-    is_file = by_name and name.endswith(".toml")
-    own = traced(name if by_name else network, **options).input_shape
-    if len(own) != 3:
-        raise LabError(f"{name} reads {write(own, 'shape')}, no image, and has no resolution")
-    if resolution is None:
-        step = 32 if own[1] >= 96 else 4
-        shares = (
-            tuple(max(round(side * n / 7 / step) * step, step) for side in own[1:])
-            for n in SEVENTHS
+    name = str(network) if isinstance(network, str | Path) else ""
+    own = traced(name or network, **options)
+    if len(own.input_shape) != 3:
+        raise LabError(
+            f"{own.name or 'the network'} reads {write(own.input_shape, 'shape')}, which is no "
+            "image and has no resolution"
         )
-        resolution = sorted({*shares, own[1:]})[-len(SEVENTHS) :]
-    if width is None and (is_file or (name in registry.NETWORKS and _has_width(name))):
-        width = WIDTHS
-    lists = {"resolution": many("resolution", resolution)}
-    if width is not None:
-        lists["width"] = many("width", width)
-    if not by_name or not (is_file or name in registry.NETWORKS):
-        given = {key: value for key, value in options.items() if key != "input"}
-        make: Any = partial(_at, network, own[0])
-        make.__name__ = name.rpartition(":")[2]
-        return counted(make, lists | given), own[1:]
-    return counted(name, lists | options), own[1:]
+    has_width = name.endswith(".toml")
+    make: Any = name
+    if name in registry.NETWORKS:
+        has_width = "width" in registry.options(name)
+    elif not has_width:  # a factory or a module, which takes an input
+        make = partial(_at, network, own.input_shape[0])
+    if "input" in options:
+        options = {key: value for key, value in options.items() if key != "input"}
+        options |= {} if callable(make) else {"in_channels": own.input_shape[0]}
+    lists = {}
+    if width is not None or has_width:
+        lists["width"] = many("width", WIDTHS if width is None else width)
+    usual = partial(_usual, make, own.input_shape[1:], options)
+    lists["resolution"] = many("resolution", usual() if resolution is None else resolution)
+    return counted(make, lists | options), own
 
 
-def _has_width(name: str) -> bool:
-    return "width" in registry.options(name)
+def _usual(make: Any, own: tuple[int, ...], options: dict[str, Any]) -> list[tuple[int, ...]]:
+    """The first four resolutions around the network's own at which it works."""
+    step = 32 if min(own) >= 96 else 4
+    found: list[tuple[int, ...]] = []
+    for seventh in SEVENTHS:
+        sides = tuple(max(round(side * seventh / 7 / step), 1) * step for side in own)
+        sides = own if seventh == 7 else sides
+        try:
+            if callable(make):
+                make(resolution=sides, **options)
+            else:
+                traced(make, **options | {"resolution": sides})
+        except LabError:
+            continue
+        found.append(sides)
+    return found[:4]
 
 
 def _at(network: Any, channels: int, *, resolution: Any, **options: Any) -> Trace:
@@ -309,11 +322,16 @@ def accuracy(
     sources = list(dict.fromkeys(point.accuracy.source for point in points))
     heading = Heading(
         f"Published ImageNet top-1 against {unit}",
-        f"A point is one printed accuracy; its {unit} are counted here: {meaning}. Networks were "
-        "trained by different people in different ways: small differences mean little.",
+        f"A point is one printed accuracy over our exact count: {meaning}. Networks were trained "
+        "by different people in different ways: small differences mean little.",
     )
-    height = 340 + (len(names) / 3 + len(sources) / 2) * SMALL * LINE
-    with chart(ax, theme, heading, (PAGE, height)) as (ax, look):
+    told = [
+        f"{_called(point)}: {point.top1}% at {write(point.cost, 'short')} "
+        f"[{sources.index(point.accuracy.source) + 1}]"
+        for point in front
+    ]
+    lines = len(names) / 3 + (len(front) + len(sources)) / 2
+    with chart(ax, theme, heading, (PAGE, 345 + lines * SMALL * LINE)) as (ax, look):
         _series(ax, points, names, sources)
         ax.step(
             [point.cost for point in front],
@@ -325,29 +343,20 @@ def accuracy(
             label="Pareto front: none is cheaper and better",
         )
         ax.set(xscale="log", xlabel=unit, ylabel="ImageNet top-1 in %")
-        ax.margins(x=0.04, y=0.07)
-        low, high = ax.get_ylim()
-        ax.set_ylim(low, high + 0.06 * (high - low))
-        _short_ticks(ax, points)
+        _limits(ax, points)
         ax.grid(axis="y")
-        _sources(ax, look, sources)
-        labelled = _labels(ax, look, points, front, sources)
-        if labelled < len(front):
-            ax.annotate(
-                f"{labelled} of {len(front)} points of the front are labelled",
-                (1, 0),
-                (-4, 4),
-                xycoords="axes fraction",
-                textcoords="offset points",
-                ha="right",
-                size=SMALL,
-                color=look.muted,
-            )
-        told = "; ".join(f"{_called(point)} {point.top1}% at {point.cost:,}" for point in front)
+        under = _legend(ax)
+        title = f"On the front: width, input side: top-1 at {unit} [source]"
+        under += _listed(
+            ax, look, title, [f"{_letter(n)}  {line}" for n, line in enumerate(told)], under
+        )
+        _listed(ax, look, "Sources", [f"[{n}] {each}" for n, each in enumerate(sources, 1)], under)
+        _letters(ax, points, front)
         describe(
             ax,
             f"Published ImageNet top-1 of {len(points)} settings of {len(names)} networks against "
-            f"their {unit}. Pareto front: {told}. Sources: {'; '.join(sources)}.",
+            f"their {unit}. Pareto front: {'; '.join(told)}. Sources: "
+            f"{'; '.join(f'[{n}] {each}' for n, each in enumerate(sources, 1))}.",
         )
     return ax
 
@@ -454,18 +463,30 @@ def _cited(numbers: Sequence[int]) -> str:
     return f"[{', '.join(map(str, numbers))}]"
 
 
-def _short_ticks(ax: Axes, points: Sequence[Point]) -> None:
+def _limits(ax: Axes, points: Sequence[Point]) -> None:
+    """Room around the points, and round ticks."""
+    costs, found = [point.cost for point in points], [point.top1 for point in points]
+    beside = 1.15 * (max(costs) / min(costs)) ** 0.03
+    ax.set_xlim(min(costs) / beside, max(costs) * beside)
+    above = max(0.07 * (max(found) - min(found)), 1)
+    ax.set_ylim(min(found) - above, max(found) + above)
     ticks = _round(*ax.get_xlim())
     ax.set_xticks(ticks, list(map(_tick, ticks)))
     ax.set_xticks([], minor=True)
 
 
-def _sources(ax: Axes, look: Theme, sources: Sequence[str]) -> None:
-    """Under the axes: which mark is which network, and which number which source."""
+BELOW = 34.0
+"""Points under the axes that ticks and their label take."""
+
+
+def _legend(ax: Axes) -> float:
+    """Which mark is which network, under the axes; gives the points below them that are taken."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
     legend = ax.legend(
         loc="upper left",
         bbox_to_anchor=(0, 0),
-        bbox_transform=ax.transAxes + ScaledTranslation(0, -34 / 72, ax.figure.dpi_scale_trans),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, -BELOW / 72, figure.dpi_scale_trans),
         borderaxespad=0,
         borderpad=0,
         ncols=3,
@@ -476,26 +497,35 @@ def _sources(ax: Axes, look: Theme, sources: Sequence[str]) -> None:
         alignment="left",
         title_fontproperties={"weight": "bold", "size": SMALL},
     )
-    _laid_out(ax)
-    under = legend.get_window_extent().height / ax.figure.dpi * 72 + 34 + 8
-    lines = [
-        line
-        for number, source in enumerate(sources, start=1)
-        for line in wrapped(f"[{number}] {source}", PAGE / 2 - 32, SMALL)
-    ]
+    figure.draw_without_rendering()
+    return BELOW + legend.get_window_extent().height / figure.dpi * 72 + SMALL
+
+
+def _listed(ax: Axes, look: Theme, title: str, items: Sequence[str], under: float) -> float:
+    """A list in two columns, so many points under the axes; gives what it takes."""
+    room = PAGE / 2 - 24
+    lines = [wrapped(item, room - 8, SMALL) for item in items]
     half = -(-len(lines) // 2)
-    for column, part in enumerate((lines[:half], lines[half:])):
-        ax.annotate(
-            "\n".join(part),
-            (0, 0),
-            (column * (PAGE / 2 - 22), -under),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            va="top",
-            size=SMALL,
-            linespacing=LINE,
-            color=look.muted,
-        )
+    columns = [[line for item in part for line in item] for part in (lines[:half], lines[half:])]
+    for part, left, top in (
+        ([title], 0.0, under),
+        (columns[0], 0.0, under + SMALL * LINE),
+        (columns[1], room, under + SMALL * LINE),
+    ):
+        if part:
+            ax.annotate(
+                "\n".join(part),
+                (0, 0),
+                (left, -top),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                va="top",
+                size=SMALL,
+                linespacing=LINE,
+                weight="bold" if part == [title] else "normal",
+                color=look.ink,
+            )
+    return (1 + max(map(len, columns))) * SMALL * LINE * 1.02 + SMALL
 
 
 def _called(point: Point) -> str:
@@ -503,27 +533,28 @@ def _called(point: Point) -> str:
     return f"{point.accuracy.network} {settings['width']:g}, {settings['resolution']}"
 
 
+def _letter(number: int) -> str:
+    """a, b ... z, aa, ab ..."""
+    before, last = divmod(number, 26)
+    return (_letter(before - 1) if before else "") + chr(ord("a") + last)
+
+
 PLACES = sorted(
-    [
-        *((dx, dy) for dx in (-4, -12, -24, -40, -60, -85, -115) for dy in range(2, 90, 4)),
-        *((5, dy) for dy in (2, -3, -9)),
-    ],
+    [(dx, dy) for dy in range(1, 22, 2) for dx in (-3, -5, -8, -12, 3)],
     key=lambda place: hypot(*place),
 )
-"""Where a label may stand, in points from its mark, the nearest first; to the left it ends there,
-for above a front on its left nothing else is."""
-NEAR = 9.0
-"""Points from which on a line leads from a label to its mark."""
+"""Where a letter may stand, in points from its mark, the nearest first: above a front and on its
+left nothing else is."""
 
 
-def _labels(
-    ax: Axes, look: Theme, points: Sequence[Point], front: Sequence[Point], sources: Sequence[str]
-) -> int:
-    """Names the points of the front, from the best, where there is room; says how many."""
-    _laid_out(ax)
-    scale = ax.figure.dpi / 72
+def _letters(ax: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
+    """A letter at each point of the front, where it covers no mark, line or other letter."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()  # settles where the axes stand
+    scale = figure.dpi / 72
     taken = [
-        Bbox.from_bounds(x - 3 * scale, y - 3 * scale, 6 * scale, 6 * scale)
+        Bbox.from_bounds(x - 2.5 * scale, y - 2.5 * scale, 5 * scale, 5 * scale)
         for x, y in ax.transData.transform([(point.cost, point.top1) for point in points])
     ]
     corners = ax.transData.transform([(point.cost, point.top1) for point in front])
@@ -532,66 +563,24 @@ def _labels(
             Bbox.from_extents(left, low - 1, right, low + 1),
             Bbox.from_extents(right - 1, low, right + 1, high),
         ]
-    labelled = 0
-    for point, (x, y) in reversed(list(zip(front, corners, strict=True))):
-        text = f"{_called(point)} [{sources.index(point.accuracy.source) + 1}]"
+    for number, (point, (x, y)) in enumerate(zip(front, corners, strict=True)):
+        text = _letter(number)
         width = text_width(text, SMALL) * scale
-        for dx, dy in PLACES:
-            start, low = x + dx * scale - (width if dx < 0 else 0), y + dy * scale
-            box = Bbox.from_bounds(start, low, width, SMALL * LINE * scale)
-            leader = _leader((x, y), (x + dx * scale, low + SMALL / 2 * scale), scale)
-            inside = ax.bbox.x0 + 2 < box.x0 and box.x1 < ax.bbox.x1 and box.y1 < ax.bbox.y1
-            if (
-                inside
-                and not any(box.overlaps(other) for other in taken)
-                and not any(piece.overlaps(other) for piece in leader for other in taken)
-            ):
-                _label(ax, look, point, text, (dx, dy))
-                taken += [box, *leader]
-                labelled += 1
-                break
-    return labelled
-
-
-def _laid_out(ax: Axes) -> None:
-    """Settles where the axes stand, so that pixels can be asked for."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    figure.draw_without_rendering()
-
-
-def _leader(mark: tuple[float, float], text: tuple[float, float], scale: float) -> list[Bbox]:
-    """What a line from a mark to its label takes, in small boxes; none of a near label."""
-    (x, y), (left, low) = mark, text
-    length = hypot(left - x, low - y)
-    if length < NEAR * scale:
-        return []
-    steps = int(length / (2 * scale))
-    first = next(n for n in range(steps + 1) if length * n / steps > 5 * scale)
-    return [
-        Bbox.from_bounds(x + (left - x) * n / steps, y + (low - y) * n / steps, 1, 1)
-        for n in range(first, steps)
-    ]
-
-
-def _label(ax: Axes, look: Theme, point: Point, text: str, place: tuple[float, float]) -> None:
-    dx, dy = place
-    label = ax.annotate(
-        text,
-        (point.cost, point.top1),
-        (dx, dy),
-        textcoords="offset points",
-        ha="right" if dx < 0 else "left",
-        va="bottom",
-        size=SMALL,
-        gid=f"label:{point.gid}",
-    )
-    label.set_in_layout(False)
-    if hypot(dx, dy + SMALL / 2) >= NEAR:
+        boxes = {
+            (dx, dy): Bbox.from_bounds(
+                x + dx * scale - (width if dx < 0 else 0), y + dy * scale, width, SMALL * scale
+            )
+            for dx, dy in PLACES
+        }
+        free = [place for place, box in boxes.items() if not any(map(box.overlaps, taken))]
+        dx, dy = (*free, PLACES[0])[0]
+        taken.append(boxes[dx, dy])
         ax.annotate(
-            "",
+            text,
             (point.cost, point.top1),
-            (dx, dy + SMALL / 2),
+            (dx, dy),
             textcoords="offset points",
-            arrowprops={"arrowstyle": "-", "lw": 0.5, "color": look.muted, "shrinkA": 0},
-        ).set_in_layout(False)
+            ha="right" if dx < 0 else "left",
+            size=SMALL,
+            gid=f"label:{point.gid}",
+        )
