@@ -241,7 +241,10 @@ def _figure(size: tuple[float, float], **layout: Any) -> Figure:
 
 def room(ax: Axes) -> tuple[float, float]:
     """Width and height that the layout of its figure leaves to a chart's axes, in points."""
-    ax.figure.figure.draw_without_rendering()
+    figure = ax.figure.figure
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
     points = 72 / ax.figure.dpi
     return ax.bbox.width * points, ax.bbox.height * points
 

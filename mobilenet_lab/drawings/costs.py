@@ -43,7 +43,7 @@ HATCHES = {
     "grouped": "++++",
     "linear": "----",
     "product": "oooo",
-    "other": "",
+    "other": "||||",
 }
 """What tells the families apart without colour."""
 HATCH_INK = (0.0, 0.0, 0.0, 0.4)
@@ -299,11 +299,15 @@ class _Layout:
         for index, name in enumerate(self.names):
             y = self._y(top, index)
             ax.text(self.left - 2 * GAP, y, name, size=SMALL, ha="right", va="center_baseline")
-        if self.level in ("block", "layer"):
-            for index, (one, next_) in enumerate(pairwise(self.rows)):
-                if one.stage != next_.stage:
-                    y = self._y(top, index) - ROW / 2
-                    ax.plot([MARGIN, PAGE - MARGIN], [y, y], color=look.faint, lw=0.5, zorder=0.5)
+        ends = [
+            index
+            for index, (one, other) in enumerate(pairwise(self.rows))
+            if one.stage != other.stage
+        ]
+        if self.level in ("block", "layer") and len(ends) < len(self.rows) / 2:
+            for index in ends:
+                y = self._y(top, index) - ROW / 2
+                ax.plot([MARGIN, PAGE - MARGIN], [y, y], color=look.faint, lw=0.5, zorder=0.5)
 
     def _panel(self, ax: Axes, look: Theme, panel: Panel, x: float, top: float) -> None:
         scale = panel.scale(self.room)

@@ -113,10 +113,10 @@ def roofline(
     name, _, settings = heading(analysis.trace).partition(" · ")
     title = f"{name}: roofline by {level}"
     bounds = (
-        f"On {_rate(on.peak, 'FLOP/s')} and {_rate(on.bandwidth, 'B/s')} at least "
-        f"{EngFormatter('s', places=1, sep=' ')(float(times.total))}: "
-        f"{write(float(times.memory_bound / times.total), 'share')} in memory-bound layers "
-        f"({write(float(times.without_macs / times.total), 'share')} in those without MACs)"
+        f"At least {EngFormatter('s', places=1, sep=' ')(float(times.total))} on "
+        f"{_rate(on.peak, 'FLOP/s')} and {_rate(on.bandwidth, 'B/s')}: "
+        f"memory-bound {write(float(times.memory_bound / times.total), 'share')} "
+        f"(layers without MACs {write(float(times.without_macs / times.total), 'share')})"
     )
     notes = [
         settings,
