@@ -31,7 +31,7 @@ PAGE = 520.0
 LINE = 1.25
 """Height of a line of text, in letter sizes."""
 MARGIN = 6.0
-HINTING = 1.04
+HINTING = 1.07
 """What letters may gain in width when they are fitted to pixels."""
 
 
