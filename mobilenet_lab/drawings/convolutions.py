@@ -9,6 +9,7 @@ import numpy
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.patches import Rectangle
+from matplotlib.transforms import ScaledTranslation
 
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import macs
@@ -197,7 +198,8 @@ class _Drawn:
             share = "" if self.form.name == "standard" else f" ({write(ratio, 'ratio')})"
             found += [(heading, "heading")]
             found += [(line, "formula") for line in wrapped(formula, width, SMALL)]
-            found += [(f"= {write(count, 'count')}{share}", "result")]
+            result = f"= {write(count, 'count')}{share}"
+            found += [(line, "result") for line in wrapped(result, width, SMALL, "bold")]
         return found
 
     def height(self, width: float) -> float:
@@ -591,10 +593,10 @@ def _limits(ax: Axes, look: Theme, kernels: Sequence[int]) -> None:
     low, high = min(1 / elements((k, k)) for k in kernels) / 1.25, 2.3
     ax.set_ylim(low, high)
     points = ax.bbox.height / ax.figure.dpi * 72 / log(high / low)
-    free = inf
-    for k in sorted(kernels):
+    free = -inf
+    for k in sorted(kernels, reverse=True):
         place = -log(elements((k, k))) * points
-        text = min(place, free - SMALL * LINE)
+        text = max(place, free + SMALL * LINE)
         ax.annotate(
             f"k = {k}: to 1/{elements((k, k))}",
             (1, 1 / elements((k, k))),
@@ -621,7 +623,13 @@ def _mark(ax: Axes, look: Theme, marks: Sequence[Mark]) -> None:
         gid="marks",
         label=f"layers of {EXAMPLE}: d and ratio",
     )
-    ax.legend(loc="upper right", bbox_to_anchor=(1, 0.84))
+    below = ScaledTranslation(0, -3 / 72, ax.figure.dpi_scale_trans)
+    ax.legend(
+        loc="upper right",
+        bbox_to_anchor=(1, 1),
+        bbox_transform=ax.get_yaxis_transform() + below,
+        borderaxespad=0,
+    )
     for mark in marks:
         ax.annotate(
             f"{mark.channels}\n{mark.ratio:.3f}",
@@ -654,8 +662,10 @@ def _steps() -> Iterable[int]:
 
 # Areas
 
-WIDE = 190.0
-"""Points that the largest rectangle of `areas` is wide."""
+WIDE = 300.0
+"""Points that the two rectangles of a pair are wide."""
+APART = 22.0
+"""Points between them, and from there to what is said of them."""
 STEEPEST = 2.0
 """The larger side of one cd rectangle over the smaller one."""
 
@@ -669,6 +679,10 @@ class Count(NamedTuple):
     """Along one side of the output."""
     tiles: int
     depthwise: bool
+
+    @property
+    def label(self) -> str:
+        return f"{self.symbols} = {self.value:,}"
 
 
 class Pairing(NamedTuple):
@@ -705,24 +719,25 @@ def areas(
     c, d = _whole("c", c), _whole("d", d)
     kernel, size = _whole("kernel", kernel), _whole("size", size)
     pairs = pairings(c, d, kernel, size)
-    most = max(count.tiles for pair in pairs for count in (pair.standard, pair.separable))
-    across = WIDE / most
-    slope = min(max(c / d, 1 / STEEPEST), STEEPEST)
-    tile = across, across * slope
-    strip = across * conv2d_macs(kernel, c, c, 1, 1, groups=c) / conv2d_macs(1, c, d, 1, 1)
+    share = conv2d_macs(kernel, c, c, 1, 1, groups=c) / conv2d_macs(1, c, d, 1, 1)
+    left = max(pair.standard.tiles for pair in pairs)
+    right = max(pair.separable.tiles for pair in pairs) * (1 + share)
+    labels = max(text_width(pair.separable.label, SMALL, "bold") for pair in pairs)
+    across = min(WIDE / (left + right), (WIDE - labels) / left)
+    tile = across, across * min(max(c / d, 1 / STEEPEST), STEEPEST)
+    strip = across * share
+    middle = MARGIN + WIDE + APART - max(labels, right * across)
+    text = MARGIN + WIDE + 2 * APART
     heights = [max(pair.standard.tiles * tile[1], 3.6 * TEXT * LINE) + 36 for pair in pairs]
     total = sum(heights) + MARGIN
     heading = Heading(
         f"{pairs[0].standard.symbols} against {pairs[0].separable.symbols}: what is compared?",
         f"MACs of a {kernel}×{kernel} convolution of c = {c:,} to d = {d:,} channels, standard and "
-        f"depthwise-separable. One scale: equal areas are equally many MACs. MACs by convention "
-        f"{CONVENTION}.",
+        f"depthwise-separable.\nEqual areas are equally many MACs, in the whole figure. "
+        f"MACs by convention {CONVENTION}.",
     )
     with sheet(ax, theme, heading, (PAGE, total)) as (ax, look):
         top = total
-        middle = MARGIN + WIDE + 24
-        separable = max(pair.separable.tiles for pair in pairs) * (tile[0] + strip)
-        text = max(middle + separable, middle + 90) + 20
         for pair, height in zip(pairs, heights, strict=True):
             ax.text(MARGIN, top, pair.title, va="top", size=TEXT, weight="bold")
             below = top - text_height("", TEXT) - 3
@@ -733,8 +748,8 @@ def areas(
                 _areas_key(ax, look, kernel, text, below - 5.4 * TEXT * LINE)
             top -= height
         told = "; ".join(
-            f"{pair.title}: {pair.standard.symbols} = {pair.standard.value:,} against "
-            f"{pair.separable.symbols} = {pair.separable.value:,}, {write(pair.ratio, 'ratio')}"
+            f"{pair.title}: {pair.standard.label} against {pair.separable.label}, "
+            f"{write(pair.ratio, 'ratio')}"
             for pair in pairs
         )
         describe(ax, f"Areas of MACs at c = {c}, d = {d}. {told}.")
@@ -807,7 +822,7 @@ def _count(
     ax.text(
         left,
         top - high - 3,
-        f"{count.symbols} = {count.value:,}",
+        count.label,
         va="top",
         size=SMALL,
         weight="bold",

@@ -270,7 +270,7 @@ def _round(low: float, high: float) -> list[int]:
 def _tick(count: int) -> str:
     """A round number with its unit: 30 M."""
     unit, size = next((each for each in SIZES if count >= each[1]), ("", 1))
-    return f"{count / size:g} {unit}".strip()
+    return f"{count / size:.4g} {unit}".strip()
 
 
 SIZES = (("G", 10**9), ("M", 10**6), ("k", 10**3))
@@ -323,7 +323,7 @@ def accuracy(
     heading = Heading(
         f"Published ImageNet top-1 against {unit}",
         f"A point is one printed accuracy over our exact count: {meaning}. Networks were trained "
-        "by different people in different ways: small differences mean little.",
+        "by different people: small differences mean little.",
     )
     told = [
         f"{_called(point)}: {point.top1}% at {write(point.cost, 'short')} "
@@ -541,9 +541,9 @@ def _letter(number: int) -> str:
 
 PLACES = sorted(
     [(dx, dy) for dy in range(1, 22, 2) for dx in (-3, -5, -8, -12, 3)],
-    key=lambda place: hypot(*place),
+    key=lambda place: hypot(*place) + 10 * (place[0] > 0),
 )
-"""Where a letter may stand, in points from its mark, the nearest first: above a front and on its
+"""Where a letter may stand, in points from its mark, the best first: above a front and on its
 left nothing else is."""
 
 
