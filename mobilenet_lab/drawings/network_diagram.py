@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Arc, Circle, FancyBboxPatch, Polygon, Rectangle
 
 from mobilenet_lab.analysis import analyse
@@ -49,9 +50,15 @@ LARGEST, SMALLEST = 48.0, 20.0
 """The longest side of a map, in points: SMALLEST where large maps are many."""
 BAR, LONGEST, THICK = 64.0, 150.0, 5.0
 """The bar of the most channels: its least and greatest length, and its thickness."""
+OUTPUT = "output"
+"""The tag of an answer of the network."""
+DOT = 1.4
+"""The frame of a map that is smaller than this, in points, so that it can be seen."""
 LANE, SPINE = 7.0, 9.0
 """Distance of two lanes, and of the rows' own line from the last lane and from the texts."""
-SPACE = 2.4
+WORDS = 240.0
+"""Room that the words of a row may ask for; longer ones are shortened."""
+SPACE = 3.0
 """Between two words."""
 HEADER = 15.0
 """Height of the line of columns' titles, and of that of a section."""
@@ -118,13 +125,13 @@ def network(
         LabError: the rows are more than fit on a page.
     """
     found = trace(network, **options)
-    lines, flow = rows(found, level)
+    lines, flow, rows_are = rows(found, level)
     lanes = laid(flow, goes_down([line.fold for line in lines]))
-    return _Diagram(found, lines, flow, lanes).drawn(ax, theme)
+    return _Diagram(found, lines, flow, lanes, rows_are).drawn(ax, theme)
 
 
-def rows(trace: Trace, level: str | None = None) -> tuple[list[Line], list[Link]]:
-    """The rows of a diagram with their numbers, and what flows between them.
+def rows(trace: Trace, level: str | None = None) -> tuple[list[Line], list[Link], str]:
+    """The rows of a diagram with their numbers, what flows between them, and their level.
 
     Raises:
         UnknownNameError: there is no such level.
@@ -138,7 +145,7 @@ def rows(trace: Trace, level: str | None = None) -> tuple[list[Line], list[Link]
         lanes = laid(flow, goes_down(folds))
         count = 1 + max([number for _, number in lanes], default=-1)
         if len(folds) <= MOST_ROWS and count <= MOST_LANES:
-            return _lines(trace, folds), flow
+            return _lines(trace, folds), flow, tried
     raise LabError(
         f"{trace.name or 'the network'} has {len(folds)} {tried}s that differ and {count} "
         f"connections side by side, a diagram at most {MOST_ROWS} and {MOST_LANES}: "
@@ -172,7 +179,7 @@ def _lines(trace: Trace, folds: Sequence[Fold]) -> list[Line]:
             if index in taps:
                 tags.append(f"{', '.join(taps[index])}{beside}")
             if index in trace.outputs:
-                tags.append(f"output{beside}")
+                tags.append(f"{OUTPUT}{beside}")
         lines.append(
             Line(
                 fold,
@@ -204,7 +211,9 @@ class _Diagram:
         lines: Sequence[Line],
         flow: Sequence[Link],
         lanes: Sequence[tuple[Link, int]],
+        level: str,
     ) -> None:
+        self.level = level
         self.trace, self.lines, self.flow, self.lanes = trace, lines, flow, lanes
         self.named = {
             line.fold.section
@@ -263,7 +272,10 @@ class _Diagram:
         name = text_width(self.called(line), TEXT) + 8
         times = text_width(f"×{line.fold.times}", TEXT, "bold") + 6 if line.fold.times > 1 else 0
         tags = sum([text_width(tag, SMALL) + 10 for tag in line.tags])
-        return max(name + times + tags, _width(self.told(number, line.summary.steps))) + 4
+        does = _width(self.told(number, line.summary.steps))
+        if does > WORDS:
+            does = min(WORDS, _width(self.told(number, line.summary.counts)))
+        return max(name + times + tags, does) + 4
 
     def called(self, line: Line) -> str:
         """The name of a row below that of its section."""
@@ -299,7 +311,10 @@ class _Diagram:
 
     def drawn(self, ax: Axes | None, theme: str) -> Axes:
         """Draws it all."""
-        notes = [f"MACs by convention {CONVENTION}; ×n: of all n", *unknown_operations(self.trace)]
+        notes = [
+            f"MACs by convention {CONVENTION}; a row ×n is counted n times",
+            *unknown_operations(self.trace),
+        ]
         title = Heading(heading(self.trace), "\n".join(notes))
         legend = _Legend(self)
         with sheet(ax, theme, title, (PAGE, self.height + legend.height + 2 * MARGIN)) as (
@@ -329,6 +344,10 @@ class _Diagram:
         """The colour of a row's share; none of what costs nothing."""
         return self.shades(line.share / self.most) if line.macs else "none"
 
+    def line(self, x: Sequence[float], y: Sequence[float], **style: Any) -> None:
+        """A line through points."""
+        self.ax.add_artist(Line2D(x, y, **style))
+
     def text(self, x: float, y: float, text: str, **style: Any) -> None:
         """A text whose middle is at `y`."""
         settings = {"va": "center_baseline", "size": SMALL, "color": self.look.ink, **style}
@@ -338,7 +357,7 @@ class _Diagram:
         """What the columns hold."""
         y = self.top - HEADER / 2
         at, style = self.at, {"color": self.look.muted, "size": SMALL}
-        self.text(at.text, y, "block" if self.lines else "", **style)
+        self.text(at.text, y, self.level, **style)
         self.text(at.map, y, "map", ha="center", **style)
         self.text(at.bar, y, "output, channels", **style)
         self.text(at.macs, y, "MACs", ha="right", **style)
@@ -357,7 +376,7 @@ class _Diagram:
             top = self.top - self.at.tops[first] + HEADER
             bottom = self.top - self.at.tops[number - 1] - self.at.heights[number - 1]
             left = self.at.spine + SPINE
-            self.ax.add_patch(
+            self.ax.add_artist(
                 Rectangle(
                     (left, bottom),
                     PAGE - MARGIN + 3 - left,
@@ -378,9 +397,7 @@ class _Diagram:
                 continue
             x, arm = self.at.text + self.at.room + 2, 3.0
             up, down = self.y(first) + ROW / 2 - 3, self.y(last) - ROW / 2 + 3
-            self.ax.plot(
-                [x - arm, x, x, x - arm], [up, up, down, down], color=self.look.muted, lw=0.8
-            )
+            self.line([x - arm, x, x, x - arm], [up, up, down, down], color=self.look.muted, lw=0.8)
 
     def flows(self) -> None:
         """What goes from row to row, and in lanes beside them."""
@@ -389,7 +406,7 @@ class _Diagram:
         for link in self.flow:
             if straight(link):
                 up, down = self.y(link.start) - 3, self.y(link.start + 1) + 3
-                self.ax.plot(
+                self.line(
                     [spine, spine],
                     [up, down + 2],
                     color=look.ink,
@@ -401,7 +418,7 @@ class _Diagram:
         for link, lane in self.lanes:
             x, reach = spine - SPINE - lane * LANE, 4.0
             start, end = self.y(link.start) - 1.5, self.y(link.ends[-1]) + 1.5
-            self.ax.plot(
+            self.line(
                 [spine - 3, x + reach, x, x, x + reach, spine - 3],
                 [start, start, start - reach, end + reach, end, end],
                 color=look.muted,
@@ -413,7 +430,7 @@ class _Diagram:
             self.head(spine - 2.5, end, "right")
             for other in link.ends[:-1]:
                 y = self.y(other) + 1.5
-                self.ax.plot(
+                self.line(
                     [x, x + reach, spine - 3],
                     [y + reach, y, y],
                     color=look.muted,
@@ -430,29 +447,30 @@ class _Diagram:
             "right": [(x, y), (x - 4, y + 2), (x - 4, y - 2)],
         }[way]
         colour = self.look.ink if way == "down" else self.look.muted
-        self.ax.add_patch(Polygon(points, facecolor=colour, linewidth=0, zorder=2))
+        self.ax.add_artist(Polygon(points, facecolor=colour, linewidth=0, zorder=2))
 
     def row(self, number: int, line: Line) -> None:
         """One row: its node, texts, map, bar and numbers."""
         y, at, look = self.y(number), self.at, self.look
-        self.node(at.spine, y, line.summary, "output" in " ".join(line.tags))
+        self.node(at.spine, y, line.summary, any(map(_is_output, line.tags)), f":{number}")
         self.name(number, line, y + 5.5)
         self.words(number, line.summary, y - 5)
         wide, high = [side * at.scale for side in shown_sides(line)]
         if line.map:
             high = high or THICK
-            self.ax.add_patch(
+            dot = max(wide, high) < DOT
+            self.ax.add_artist(
                 Rectangle(
                     (at.map - wide / 2, y - high / 2),
                     wide,
                     high,
                     facecolor=self.colour(line),
-                    edgecolor=look.muted,
-                    linewidth=0.6,
+                    edgecolor=look.ink if dot else look.muted,
+                    linewidth=DOT if dot else 0.6,
                     gid=f"map:{number}",
                 )
             )
-        self.ax.add_patch(
+        self.ax.add_artist(
             Rectangle(
                 (at.bar, y - 3 - THICK),
                 line.channels * at.channel,
@@ -470,27 +488,36 @@ class _Diagram:
             share = "–" if line.macs is None else write(line.share, "share") if line.macs else "0"
             self.text(at.share, y, share, ha="right", gid=f"share:{number}")
 
-    def node(self, x: float, y: float, does: Summary, answers: bool) -> None:
+    def node(self, x: float, y: float, does: Summary, answers: bool, gid: str = "") -> None:
         """The point of a row on the line of flow, with the marks of a skip and a gate."""
         look = self.look
         if does.skip:
-            self.ax.add_patch(
-                Arc((x, y), 13, 17, theta1=-90, theta2=90, color=look.muted, linewidth=1.0)
+            self.ax.add_artist(
+                Arc(
+                    (x, y),
+                    13,
+                    17,
+                    theta1=-90,
+                    theta2=90,
+                    color=look.muted,
+                    lw=1.0,
+                    gid=f"skip{gid}",
+                )
             )
         if does.gate:
-            self.gate(x + 10.5, y)
+            self.gate(x + 10.5, y, f"gate{gid}")
         face = look.ink if answers else look.paper
-        self.ax.add_patch(Circle((x, y), 3, facecolor=face, edgecolor=look.ink, lw=1.0, zorder=3))
+        self.ax.add_artist(Circle((x, y), 3, facecolor=face, edgecolor=look.ink, lw=1.0, zorder=3))
         if does.skip:
             style: dict[str, Any] = {"color": look.ink, "lw": 0.8, "zorder": 3.5}
-            self.ax.plot([x - 1.7, x + 1.7], [y, y], **style)
-            self.ax.plot([x, x], [y - 1.7, y + 1.7], **style)
+            self.line([x - 1.7, x + 1.7], [y, y], **style)
+            self.line([x, x], [y - 1.7, y + 1.7], **style)
 
-    def gate(self, x: float, y: float) -> None:
+    def gate(self, x: float, y: float, gid: str = "gate") -> None:
         """The mark of a gate."""
         points = [(x, y + 3), (x + 3, y), (x, y - 3), (x - 3, y)]
         colour = self.look.family("gate")
-        self.ax.add_patch(Polygon(points, facecolor=colour, linewidth=0, zorder=3))
+        self.ax.add_artist(Polygon(points, facecolor=colour, linewidth=0, zorder=3, gid=gid))
 
     def name(self, number: int, line: Line, y: float) -> None:
         """Its name, how often it comes, and its tags."""
@@ -515,8 +542,8 @@ class _Diagram:
     def badge(self, x: float, y: float, tag: str) -> None:
         """A name in a frame."""
         look, width = self.look, text_width(tag, SMALL)
-        answer = tag.startswith("output")
-        self.ax.add_patch(
+        answer = _is_output(tag)
+        self.ax.add_artist(
             FancyBboxPatch(
                 (x, y - 4),
                 width,
@@ -535,18 +562,19 @@ class _Diagram:
         steps = self.told(number, does.steps)
         if _width(steps) > room:
             steps = _cut(self.told(number, does.counts), room)
-        for before, step in _pieces(steps):
-            width = text_width(f"{before}{step.text}", SMALL)
-            self.text(x, y, f"{before}{step.text}", gid=f"does:{number}")
-            if step.family and step.family != "other":
-                self.ax.plot(
-                    [x + text_width(f"{before}i", SMALL) - text_width("i", SMALL), x + width],
+        for before, step, after in _pieces(steps):
+            piece = f"{before}{step.text}{after}"
+            self.text(x, y, piece, gid=f"does:{number}")
+            if step.family not in ("", "other"):
+                left = text_width(f"{before}|", SMALL) - text_width("|", SMALL)
+                self.line(
+                    [x + left, x + text_width(f"{before}{step.text}", SMALL)],
                     [y - 5.2, y - 5.2],
                     color=self.look.family(step.family),
                     lw=1.6,
                     solid_capstyle="butt",
                 )
-            x += width + SPACE
+            x += text_width(piece, SMALL) + SPACE
 
     def said(self) -> str:
         """The figure in words."""
@@ -579,15 +607,16 @@ class _Legend:
         }
         self.items += [("shades", "")]
         side = max([max(shown_sides(line)) for line in lines])
+        units = "pixels" if len(diagram.trace.input_shape) > 2 else "positions"
         if side:
-            self.items.append(("map", f"{_round(side / 2)} pixels"))
+            self.items.append(("map", f"{_round(side / 2)} {units}"))
         most = max([line.channels for line in lines])
         self.items.append(("channels", f"{_round(most / 2)} channels"))
         if any(line.summary.skip for line in lines):
             self.items.append(("skip", "skip inside the block"))
         if any(line.summary.gate for line in lines):
             self.items.append(("diamond", "gate; SE: squeeze-and-excitation"))
-        if any("output" not in tag for line in lines for tag in line.tags):
+        if not all(_is_output(tag) for line in lines for tag in line.tags):
             self.items.append(("tap", "name of a landmark"))
         self.items += [(name, FAMILIES[name]) for name in FAMILIES if name in families]
         self.widths = [
@@ -622,11 +651,11 @@ class _Legend:
             if kind == "shades":
                 self.shades(diagram, x, y)
             elif kind == "map":
-                ax.plot([x, x + room - 4], [y, y], color=look.ink, lw=1, gid="scale:map")
+                diagram.line([x, x + room - 4], [y, y], color=look.ink, lw=1, gid="scale:map")
                 for end in (x, x + room - 4):
-                    ax.plot([end, end], [y - 2, y + 2], color=look.ink, lw=1)
+                    diagram.line([end, end], [y - 2, y + 2], color=look.ink, lw=1)
             elif kind == "channels":
-                ax.add_patch(
+                ax.add_artist(
                     Rectangle(
                         (x, y - THICK / 2),
                         room - 4,
@@ -644,7 +673,7 @@ class _Legend:
             elif kind == "tap":
                 diagram.badge(x + 2, y, "C3")
             else:
-                ax.plot([x, x + 10], [y, y], color=look.family(kind), lw=2.4)
+                diagram.line([x, x + 10], [y, y], color=look.family(kind), lw=2.4)
 
     def shades(self, diagram: _Diagram, x: float, y: float) -> None:
         """The colours of the shares, from none to the largest."""
@@ -652,7 +681,7 @@ class _Legend:
         diagram.text(x, y, "share 0", color=diagram.look.muted)
         left = x + text_width("share 0", SMALL) + 3
         for step in range(steps):
-            diagram.ax.add_patch(
+            diagram.ax.add_artist(
                 Rectangle(
                     (left + step * width / steps, y - 3),
                     width / steps + 0.2,
@@ -662,6 +691,10 @@ class _Legend:
                 )
             )
         diagram.text(left + width + 3, y, write(diagram.most, "share"), color=diagram.look.muted)
+
+
+def _is_output(tag: str) -> bool:
+    return tag.split(" ")[0] == OUTPUT
 
 
 def _round(value: float) -> int:
@@ -676,21 +709,23 @@ def _round(value: float) -> int:
 
 def _width(steps: Sequence[Step]) -> float:
     """What words need, as they are drawn."""
-    return sum(
-        [text_width(f"{before}{step.text}", SMALL) + SPACE for before, step in _pieces(steps)]
-    )
+    pieces = _pieces(steps)
+    return sum([text_width("".join([a, step.text, b]), SMALL) + SPACE for a, step, b in pieces])
 
 
-def _pieces(steps: Sequence[Step]) -> list[tuple[str, Step]]:
-    """Each step with what stands before it, and what stands at the end."""
-    pieces, before = [], ""
+def _pieces(steps: Sequence[Step]) -> list[tuple[str, Step, str]]:
+    """Each step with what stands before and after it, and what is beside all steps."""
+    pieces: list[tuple[str, Step, str]] = []
+    before = ""
     for step in steps:
         if step.family:
-            pieces.append((before.lstrip(), step))
+            pieces.append((before.lstrip(), step, ""))
             before = ""
+        elif pieces and not before and step.text.startswith((")", ",")):
+            pieces[-1] = (*pieces[-1][:2], pieces[-1][2] + step.text.rstrip())
         else:
             before += step.text
-    return [*pieces, *([("", Step(before.strip()))] if before else [])]
+    return [*pieces, *([("", Step(before.strip()), "")] if before else [])]
 
 
 def _cut(steps: Sequence[Step], room: float) -> list[Step]:

@@ -329,7 +329,8 @@ def channel_axes(trace: Trace) -> list[int]:
         elif not layer.inputs:
             axis = 0
         else:
-            axis = _handed_on(layer, axes[layer.inputs[0]])
+            sources = [index for index in layer.inputs if trace.layers[index].op not in CONSTANT]
+            axis = _handed_on(layer, axes[(sources or layer.inputs)[0]])
         axes.append(min(max(axis, 0), sides - 1))
     return axes
 

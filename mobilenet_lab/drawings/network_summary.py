@@ -120,10 +120,11 @@ class _Reader:
         self.outside = outside if len(outside) > 1 else set()
         self.nodes = [ENTRY, *sorted({*unit, *self.outside}), EXIT]
 
-    def between(self, nodes: Sequence[int]) -> Series:
+    def between(self, nodes: Sequence[int], branch: bool = False) -> Series:
         """What happens from the first of some nodes to the last, both left out.
 
-        What goes straight from the one to the other is another branch.
+        What goes straight from the one to the other is another branch. At the end of a `branch` is
+        a join that is told where all its branches are.
         """
         position = {node: number for number, node in enumerate(nodes)}
         past = nodes[0], nodes[-1]
@@ -141,25 +142,31 @@ class _Reader:
                 continue
             inner = nodes[start + 1 : number]
             if inner:
-                series += self.parallel(nodes[start], inner, nodes[number], edges)
+                joined = branch and number == len(nodes) - 1
+                series += self.parallel(nodes[start], inner, nodes[number], edges, joined)
             if number < len(nodes) - 1:
                 series += self.step(nodes[number])
             start, furthest = number, reach[number]
         return tuple(series)
 
     def parallel(
-        self, start: int, inner: Sequence[int], end: int, edges: Sequence[tuple[int, int]]
+        self,
+        start: int,
+        inner: Sequence[int],
+        end: int,
+        edges: Sequence[tuple[int, int]],
+        joined: bool,
     ) -> Series:
         """The branches between two nodes that everything goes through."""
         parts = _components(inner, edges)
         direct = (start, end) in edges
         if len(parts) == 1 and not direct:  # neither in series nor side by side
             return tuple(step for node in inner for step in self.step(node))
-        op = self.trace.layers[end].op if end != EXIT else ""
+        op = self.trace.layers[end].op if end != EXIT and not joined else ""
         gates = [part for part in parts if op == "mul" and self.is_gate(part)]
         learned = [part for part in parts if self.is_constant(part)]
         told = [
-            self.between([start, *part, end])
+            self.between([start, *part, end], branch=True)
             for part in parts
             if part not in gates and part not in learned
         ]
