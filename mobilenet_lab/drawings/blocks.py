@@ -5,20 +5,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, PathPatch, Polygon, Rectangle
-from matplotlib.path import Path as Outline
 
-from mobilenet_lab.drawings.blocks_layout import (
-    ROUND,
-    Band,
-    Layout,
-    Path,
-    Place,
-    Point,
-    Strip,
-    clipped,
-    folded,
-    held,
-)
+from mobilenet_lab.drawings.blocks_bands import Band, again, clipped, folded, held
+from mobilenet_lab.drawings.blocks_curves import ribbon, rounded
+from mobilenet_lab.drawings.blocks_layout import ROUND, Layout, Path, Place, Point, Strip
 from mobilenet_lab.drawings.blocks_steps import Graph, Node, graph
 from mobilenet_lab.drawings.canvas import (
     LINE,
@@ -30,27 +20,30 @@ from mobilenet_lab.drawings.canvas import (
     Theme,
     describe,
     sheet,
-    text_height,
     text_width,
 )
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.families import FAMILIES
 from mobilenet_lab.networks import Network, trace
-from mobilenet_lab.reports.table import write
 from mobilenet_lab.verbs.common import CONVENTION, heading, spread
 
 HEIGHTS = (150.0, 130.0, 110.0, 95.0, 80.0, 65.0)
 """Of the widest map: the first at which the blocks fit ENOUGH."""
 ENOUGH = 560.0
 """Height of all blocks together, in points, above which maps are drawn smaller."""
+ROOM = PAGE - 2 * MARGIN
 MOST_EXTRA = 44.0
 """By how much a column may be wider than its texts need."""
+ASCENT = SMALL * 0.95
+"""From the top of a line of text to its baseline."""
+FAINT = 0.8
+"""Opacity of what only moves channels."""
 HATCH = "////"
 BETWEEN = 16.0
 """Between bands and blocks."""
 LEGEND = 13.0
 """Height of a row of the legend."""
-SCALE = 26.0
+SCALE = 34.0
 """Room of the scale's bar."""
 
 
@@ -120,7 +113,7 @@ def _laid_out(graphs: Sequence[Graph]) -> tuple[list[Strip], list[list[Band]]]:
     widest = max(graph.widest for graph in graphs)
     for height in HEIGHTS:
         strips = [_strip(graph, height / widest) for graph in graphs]
-        bands = [folded(strip, _room(strip.graph)) for strip in strips]
+        bands = [folded(strip, ROOM) for strip in strips]
         if _height(bands) <= ENOUGH:
             break
     return strips, bands
@@ -128,21 +121,13 @@ def _laid_out(graphs: Sequence[Graph]) -> tuple[list[Strip], list[list[Band]]]:
 
 def _strip(graph: Graph, scale: float) -> Strip:
     """A block with columns as wide as the page has room, if it fits in one band."""
-    room = _room(graph)
-    narrow = Layout(graph, scale).strip()
-    columns = Layout(graph, scale, 1.0).whole.width - narrow.width
-    if narrow.width >= room or columns < 1:
-        return narrow
-    return Layout(graph, scale, min(MOST_EXTRA, (room - narrow.width) / columns)).strip()
-
-
-def _room(graph: Graph) -> float:
-    return PAGE - 2 * MARGIN - 2 * _overhang(graph)
-
-
-def _overhang(graph: Graph) -> float:
-    """How far a shape may reach beyond a band's ends."""
-    return max(text_width(node.shape, SMALL) for node in graph.nodes) / 2
+    strip = Layout(graph, scale).strip()
+    bands = folded(strip, ROOM)
+    spare = ROOM - (bands[0].right - bands[0].left)
+    columns = Layout(graph, scale, MOST_EXTRA).strip().width - strip.width
+    if len(bands) > 1 or not columns:
+        return strip
+    return Layout(graph, scale, MOST_EXTRA * min(1.0, spare / columns)).strip()
 
 
 def _height(bands: Sequence[Sequence[Band]]) -> float:
@@ -158,7 +143,7 @@ _CAPTION = 2 * TEXT * LINE + 6
 
 
 def _heading(graphs: Sequence[Graph]) -> Heading:
-    how = f"Height: channels. Hatched: linear, no activation follows. {CONVENTION}"
+    how = f"Height: channels. MACs by convention {CONVENTION}."
     if len(graphs) > 1:
         names = dict.fromkeys(graph.trace.name or "network" for graph in graphs)
         return Heading(f"Blocks of {', '.join(names)}", how)
@@ -171,7 +156,7 @@ def _titles(graph: Graph) -> tuple[str, str]:
     row = graph.row
     more = "at least " if row.unknown else ""
     costs = f"{more}{row.params:,} parameters, {more}{row.macs:,} MACs"
-    return f"{row.name} of {name}", f"{costs} · {settings}"
+    return f"{name}, block {row.name}", f"{costs} · {settings}"
 
 
 def _caption(ax: Axes, look: Theme, graph: Graph, top: float) -> float:
@@ -187,7 +172,7 @@ def _said(graph: Graph) -> str:
     told = "; ".join(", ".join(node.lines) for node in steps)
     shapes = [node.shape for node in graph.nodes if node.kind == "outside"]
     ends = f"reads {' and '.join(shapes)}" if shapes else "reads nothing"
-    return f"Block {title} ({totals}) {ends}, {len(steps)} steps: {told}."
+    return f"{title} ({totals}) {ends}, {len(steps)} steps: {told}."
 
 
 # Drawing
@@ -197,8 +182,7 @@ class _Frame:
     """Where a band of a strip stands on the sheet."""
 
     def __init__(self, strip: Strip, band: Band, top: float) -> None:
-        width = band.stop - band.start
-        self.x = (PAGE - width) / 2 - band.start
+        self.x = (PAGE - band.left - band.right) / 2
         self.y = top - band.high
 
     def at(self, points: Sequence[Point]) -> list[Point]:
@@ -208,25 +192,24 @@ class _Frame:
 def _draw_band(ax: Axes, look: Theme, strip: Strip, band: Band, top: float, number: int) -> None:
     frame = _Frame(strip, band, top)
     for path in strip.paths:
-        _draw_path(ax, look, path, band, frame, f"{number}")
+        says = "skip" if strip.graph.nodes[path.edge.target].symbol == "+" else ""
+        _draw_path(ax, look, path, band, frame, number, says)
     for index in held(strip, band):
         node, place = strip.graph.nodes[index], strip.places[index]
-        _draw_node(ax, look, node, place, strip.scale, frame, f"{number}")
+        _draw_node(ax, look, node, place, strip.scale, frame, number)
         _draw_map(ax, look, node, place, strip.scale, frame, f"map:{number}:{node.name}")
-    if band.start > 0:
-        for node, place in zip(strip.graph.nodes, strip.places, strict=True):
-            if place.right == band.start:
-                gid = f"again:{number}:{node.name}"
-                _draw_map(ax, look, node, place, strip.scale, frame, gid)
+    for index in again(strip, band):
+        node, place = strip.graph.nodes[index], strip.places[index]
+        _draw_map(ax, look, node, place, strip.scale, frame, f"again:{number}:{node.name}")
 
 
 def _draw_node(
-    ax: Axes, look: Theme, node: Node, place: Place, scale: float, frame: _Frame, number: str
+    ax: Axes, look: Theme, node: Node, place: Place, scale: float, frame: _Frame, number: int
 ) -> None:
     """The operation between two maps, and what is written under it."""
     middle = (place.left + place.right) / 2
     if node.kind == "outside":
-        middle = place.right
+        middle = place.right - text_width("\n".join(node.lines), SMALL) / 2
     else:
         left, right = node.reads * scale / 2, node.makes * scale / 2
         corners = [
@@ -241,6 +224,7 @@ def _draw_node(
                 frame.at(corners),
                 closed=True,
                 facecolor=look.faint if moves else look.family(node.family),
+                alpha=FAINT if moves else 1.0,
                 edgecolor=look.paper if not moves else "none",
                 hatch=HATCH if node.linear else None,
                 linewidth=0.0,
@@ -249,18 +233,10 @@ def _draw_node(
         )
     if node.kind == "combine":
         _draw_circle(ax, look, node, frame.at([(middle, place.y)])[0])
-    if node.lines:
-        x, y = frame.at([(middle, place.words - SMALL * LINE)])[0]
-        ax.text(
-            x,
-            y,
-            "\n".join(node.lines),
-            ha="center",
-            va="top",
-            size=SMALL,
-            linespacing=LINE,
-            gid=f"words:{number}:{node.name}",
-        )
+    for line, words in enumerate(node.lines):
+        x, y = frame.at([(middle, place.words - (line + 1) * SMALL * LINE)])[0]
+        gid = f"words:{number}:{node.name}"
+        ax.text(x, y - ASCENT, words, ha="center", va="baseline", size=SMALL, gid=gid)
 
 
 def _draw_circle(ax: Axes, look: Theme, node: Node, centre: Point) -> None:
@@ -296,20 +272,13 @@ def _draw_map(
             )
         )
     if node.shape:
-        x, y = frame.at([(place.right, place.words)])[0]
-        ax.text(
-            x,
-            y,
-            node.shape,
-            ha="center",
-            va="top",
-            size=SMALL,
-            color=look.muted,
-            gid=f"{gid}:shape",
-        )
+        x, y = frame.at([(place.right + place.hang, place.words - ASCENT)])[0]
+        ax.text(x, y, node.shape, ha="right", size=SMALL, color=look.muted, gid=f"{gid}:shape")
 
 
-def _draw_path(ax: Axes, look: Theme, path: Path, band: Band, frame: _Frame, number: str) -> None:
+def _draw_path(
+    ax: Axes, look: Theme, path: Path, band: Band, frame: _Frame, number: int, says: str
+) -> None:
     points = frame.at(clipped(path, band))
     if not points:
         return
@@ -317,59 +286,26 @@ def _draw_path(ax: Axes, look: Theme, path: Path, band: Band, frame: _Frame, num
     if path.thickness:
         ax.add_patch(
             PathPatch(
-                _ribbon(points, path.thickness),
+                ribbon(points, path.thickness),
                 facecolor=look.faint,
                 edgecolor="none",
-                alpha=0.8,
+                alpha=FAINT,
                 zorder=0.5,
                 gid=gid,
             )
         )
         return
     line = {"edgecolor": look.ink, "facecolor": "none", "linewidth": 1.0}
-    ax.add_patch(PathPatch(_rounded(points), zorder=2.5, gid=gid, **line))
+    ax.add_patch(PathPatch(rounded(points), zorder=2.5, gid=gid, **line))
+    if path.is_loose and says:
+        x = (points[0][0] + points[-1][0]) / 2
+        y = max(y for _, y in points)
+        box = {"facecolor": look.paper, "edgecolor": "none", "pad": 1.5}
+        ax.text(x, y, says, ha="center", va="center", size=SMALL, bbox=box, zorder=3)
     if path.points[-1][0] <= band.stop:
         x, y = points[-1]
         tip = [(x, y), (x - 2.5, y + 5), (x + 2.5, y + 5)]
         ax.add_patch(Polygon(tip, closed=True, facecolor=look.ink, edgecolor="none", zorder=3))
-
-
-def _ribbon(points: Sequence[Point], thickness: float) -> Outline:
-    """A band around the points, level at each of them."""
-    half = thickness / 2
-    upper = [(x, y + half) for x, y in points]
-    lower = [(x, y - half) for x, y in reversed(points)]
-    vertices, codes = [upper[0]], [Outline.MOVETO]
-    for before, after in [*zip(upper, upper[1:], strict=False), (upper[-1], lower[0])]:
-        _bend(vertices, codes, before, after)
-    for before, after in zip(lower, lower[1:], strict=False):
-        _bend(vertices, codes, before, after)
-    return Outline([*vertices, upper[0]], [*codes, Outline.CLOSEPOLY])
-
-
-def _bend(vertices: list[Point], codes: list[Any], before: Point, after: Point) -> None:
-    if before[0] == after[0] or before[1] == after[1]:
-        vertices.append(after)
-        codes.append(Outline.LINETO)
-        return
-    middle = (before[0] + after[0]) / 2
-    vertices += [(middle, before[1]), (middle, after[1]), after]
-    codes += [Outline.CURVE4] * 3
-
-
-def _rounded(points: Sequence[Point], radius: float = 4.0) -> Outline:
-    """A line through the points with rounded corners."""
-    vertices, codes = [points[0]], [Outline.MOVETO]
-    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
-        vertices += [_towards(corner, before, radius), corner, _towards(corner, after, radius)]
-        codes += [Outline.LINETO, Outline.CURVE3, Outline.CURVE3]
-    return Outline([*vertices, points[-1]], [*codes, Outline.LINETO])
-
-
-def _towards(start: Point, end: Point, most: float) -> Point:
-    length = max(abs(end[0] - start[0]) + abs(end[1] - start[1]), 1e-9)
-    share = min(most / length, 0.5)
-    return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share
 
 
 # Legend

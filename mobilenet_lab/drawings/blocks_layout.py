@@ -1,19 +1,13 @@
-"""Where the steps of a block stand: on one strip, in points, time from left to right.
+"""Where the steps of a block stand: on one strip, in points, time from left to right."""
 
-A block is a chain of nodes and bundles; a bundle is what runs beside each other between two nodes,
-branches that are chains again. Cut nodes, through which every path leads, make the chain. An edge
-that would hide the chain (a residual's skip) is loose: it has a track above.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from mobilenet_lab.drawings.blocks_steps import Edge, Graph
+from mobilenet_lab.drawings.blocks_structure import Bundle, Chain, structure
 from mobilenet_lab.drawings.canvas import LINE, SMALL, text_height, text_width
 
-START, END = -1, -2
-FAN = 24.0
+FAN = 20.0
 """Length in which a ribbon bends from one height to another."""
 GAP = 8.0
 """Between what stands one over another."""
@@ -35,6 +29,11 @@ class Path(NamedTuple):
     thickness: float
     """0 of a line."""
 
+    @property
+    def is_loose(self) -> bool:
+        """Whether it runs on a track over everything between its ends."""
+        return not self.thickness and len(self.points) == 4
+
 
 class Place(NamedTuple):
     """Where a node stands: its map is at `right`."""
@@ -44,6 +43,8 @@ class Place(NamedTuple):
     y: float
     words: float
     """Where what is written under it begins: that of its whole chain."""
+    hang: float
+    """How far its shape reaches to the right of its map."""
 
 
 class Strip(NamedTuple):
@@ -57,162 +58,17 @@ class Strip(NamedTuple):
     width: float
 
 
-@dataclass
-class Chain:
-    """Nodes and bundles one after another."""
-
-    items: "list[int | Bundle]"
-    loose: list[Edge] = field(default_factory=list)
-    up: float = 0.0
-    down: float = 0.0
-    half: float = 0.0
-    """Half the height of its own widest map."""
-    width: float = 0.0
-
-    @property
-    def nodes(self) -> list[int]:
-        own = [[item] if isinstance(item, int) else item.nodes for item in self.items]
-        return [node for each in own for node in each]
-
-
-@dataclass
-class Bundle:
-    """What runs side by side from one node to another; a single edge, if they are neighbours."""
-
-    fork: int
-    join: int
-    branches: list[Chain | Edge]
-    offsets: list[float] = field(default_factory=list)
-    up: float = 0.0
-    down: float = 0.0
-    before: float = 0.0
-    after: float = 0.0
-    """Room in which ribbons bend."""
-    width: float = 0.0
-
-    @property
-    def nodes(self) -> list[int]:
-        return [node for each in self.branches if isinstance(each, Chain) for node in each.nodes]
-
-
-# Chains and bundles
-
-
-def structure(graph: Graph) -> Bundle:
-    """A block as a bundle from nowhere to nowhere."""
-    loose = [edge for edge in graph.edges if _is_skip(graph, edge)]
-    kept = [edge for edge in graph.edges if edge not in loose]
-    nodes = range(len(graph.nodes))
-    fed, read = {edge.target for edge in kept}, {edge.source for edge in kept}
-    ends = [Edge(START, node, 0, 0, 0) for node in nodes if node not in fed]
-    ends += [Edge(node, END, 0, 0, 0) for node in nodes if node not in read]
-    whole = _bundle(START, END, nodes, [*kept, *ends], loose)
-    for edge in loose:
-        _attach(whole, edge)
-    return whole
-
-
-def _is_skip(graph: Graph, edge: Edge) -> bool:
-    """Whether an edge leads past others to a sum that they reach, too."""
-    if graph.nodes[edge.target].symbol != "+":
-        return False
-    reached = {edge.source}
-    for other in graph.edges:  # in running order
-        if other.source in reached and other.target < edge.target:
-            reached.add(other.target)
-    return any(
-        other.target == edge.target and other.source in reached - {edge.source}
-        for other in graph.edges
-    )
-
-
-def _bundle(
-    fork: int, join: int, nodes: Sequence[int], edges: Sequence[Edge], loose: list[Edge]
-) -> Bundle:
-    branches: list[Chain | Edge] = [e for e in edges if (e.source, e.target) == (fork, join)]
-    for part in _connected(nodes, edges):
-        around = {fork, join, *part}
-        own = [e for e in edges if e.source in around and e.target in around]
-        own = [e for e in own if (e.source, e.target) != (fork, join)]
-        branches.append(_chain(fork, join, part, own, loose))
-    return Bundle(fork, join, branches)
-
-
-def _connected(nodes: Sequence[int], edges: Sequence[Edge]) -> list[list[int]]:
-    """The nodes in groups that no edge joins."""
-    group = {node: {node} for node in nodes}
-    for edge in edges:
-        one, other = group.get(edge.source), group.get(edge.target)
-        if one is not None and other is not None and one is not other:
-            one |= other
-            for node in other:
-                group[node] = one
-    return [sorted(each) for each in {id(each): each for each in group.values()}.values()]
-
-
-def _chain(
-    fork: int, join: int, nodes: Sequence[int], edges: Sequence[Edge], loose: list[Edge]
-) -> Chain:
-    cuts = _cuts(fork, join, nodes, edges)
-    if not cuts:  # no such graph: every node in line, what leads past the next is loose
-        cuts = list(nodes)
-        order = [fork, *cuts, join]
-        neighbours = set(zip(order, order[1:], strict=False))
-        past = [e for e in edges if (e.source, e.target) not in neighbours]
-        loose += [e for e in past if e.source != START and e.target != END]
-        edges = [e for e in edges if (e.source, e.target) in neighbours]
-    items: list[int | Bundle] = []
-    for before, after in zip([fork, *cuts], [*cuts, join], strict=True):
-        low = before if before in cuts else -1
-        high = after if after in cuts else max(nodes) + 1
-        between = [node for node in nodes if low < node < high and node not in cuts]
-        items.append(_bundle(before, after, between, edges, loose))
-        items += [after] if after in cuts else []
-    return Chain(items)
-
-
-def _cuts(fork: int, join: int, nodes: Sequence[int], edges: Sequence[Edge]) -> list[int]:
-    """The nodes through which every path from fork to join leads."""
-    order = [fork, *nodes, join]
-    ahead, back = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
-    ahead[fork] = back[join] = 1
-    for node in order[1:]:
-        ahead[node] = sum(ahead[edge.source] for edge in edges if edge.target == node)
-    for node in reversed(order[:-1]):
-        back[node] = sum(back[edge.target] for edge in edges if edge.source == node)
-    return [node for node in nodes if ahead[node] * back[node] == ahead[join]]
-
-
-def _attach(bundle: Bundle, edge: Edge) -> None:
-    """Gives a loose edge to the innermost chain that holds both its ends."""
-    for branch in bundle.branches:
-        if isinstance(branch, Chain) and {edge.source, edge.target} <= set(branch.nodes):
-            for item in branch.items:
-                if isinstance(item, Bundle) and {edge.source, edge.target} <= set(item.nodes):
-                    return _attach(item, edge)
-            branch.loose.append(edge)
-            return None
-    bundle.branches = [Chain([bundle_of(bundle)], [edge])]
-    return None
-
-
-def bundle_of(bundle: Bundle) -> Bundle:
-    """The same branches, to stand inside a chain."""
-    return Bundle(bundle.fork, bundle.join, bundle.branches)
-
-
-# Measures and places
-
-
 class Layout:
     """Measures a structure and places it, at a scale and with so much room added to columns."""
 
     def __init__(self, graph: Graph, scale: float, extra: float = 0.0) -> None:
         self.graph, self.scale, self.extra = graph, scale, extra
+        self.fan = FAN + extra / 2
         self.places: dict[int, Place] = {}
         self.lanes: dict[Edge, float] = {}
         self.tracks: dict[Edge, float] = {}
         self.whole = structure(graph)
+        self.ends = set(self._ends(self.whole))
         self._measure_bundle(self.whole, False, False)
         self._place_bundle(self.whole, 0.0, 0.0)
 
@@ -222,8 +78,8 @@ class Layout:
             self.graph,
             self.scale,
             tuple(self.places[node] for node in range(count)),
-            tuple(self._path(edge) for edge in self.graph.edges),
-            self.whole.width,
+            tuple(map(self._path, self.graph.edges)),
+            max(place.right for place in self.places.values()),
         )
 
     def _node_width(self, node: int) -> float:
@@ -231,11 +87,12 @@ class Layout:
         words = text_width("\n".join(it.lines), SMALL) if it.lines else 0.0
         shape = text_width(it.shape, SMALL) if it.shape else 0.0
         if it.kind == "outside":
-            return max(words, shape) / 2
-        read = [self.graph.nodes[e.source].shape for e in self.graph.edges if e.target == node]
-        before = max((text_width(each, SMALL) for each in read if each), default=0.0)
+            return max(words, shape / 2)
+        before = max(
+            (self._hang(e.source) for e in self.graph.edges if e.target == node), default=0.0
+        )
         least = {"combine": 3 * ROUND, "wire": 16.0}.get(it.kind, 34.0)
-        wide = max(words + 7, (before + shape) / 2 + 7 if shape else 0.0, least)
+        wide = max(words + 7, before + shape - self._hang(node) + 5 if shape else 0.0, least)
         return wide + (self.extra if it.kind == "op" else 0.0)
 
     def _measure_chain(self, chain: Chain) -> None:
@@ -270,7 +127,7 @@ class Layout:
         for number, track in enumerate(used):
             self.tracks |= dict.fromkeys(track, chain.up + GAP + number * TRACK)
         if used:
-            chain.up += GAP + (len(used) - 1) * TRACK + 2
+            chain.up += GAP + (len(used) - 1) * TRACK + TRACK / 2
 
     def _measure_bundle(self, bundle: Bundle, fork: bool, join: bool) -> None:
         """`fork` and `join`: whether its ends are its chain's own, so that bends have room here."""
@@ -278,26 +135,35 @@ class Layout:
             if isinstance(branch, Chain):
                 self._measure_chain(branch)
         if not bundle.branches:
-            bundle.width = FAN
+            bundle.width = self.fan
             return
         widths = [each.width if isinstance(each, Chain) else 0.0 for each in bundle.branches]
         self._stack(bundle)
         if len(bundle.branches) > 1:
             combine = bundle.join >= 0 and self.graph.nodes[bundle.join].kind == "combine"
-            hang = max(map(self._hang, self._into(bundle.join)), default=0.0)
             if fork:
-                bundle.before = FAN + (0.0 if combine else self._hang(bundle.fork))
+                bundle.before = self.fan + (0.0 if combine else self._hang(bundle.fork))
             if join:
-                bundle.after = max(hang - ROUND, 4.0) if combine else hang + FAN
+                bundle.after = 0.0 if combine else 4.0 + self.fan
         bundle.width = bundle.before + max(widths) + bundle.after
 
-    def _into(self, node: int) -> list[int]:
-        return [edge.source for edge in self.graph.edges if edge.target == node]
+    def _ends(self, bundle: Bundle) -> Iterator[int]:
+        """The nodes after which branches bend to their join: their shapes must not reach there."""
+        nodes = bundle.nodes
+        if len(bundle.branches) > 1:
+            for edge in self.graph.edges:
+                if edge.target == bundle.join and edge.source in nodes:
+                    yield edge.source
+        for branch in bundle.branches:
+            if isinstance(branch, Chain):
+                for item in branch.items:
+                    if isinstance(item, Bundle):
+                        yield from self._ends(item)
 
     def _hang(self, node: int) -> float:
-        """How far a map's shape reaches to either side of it."""
+        """How far a map's shape reaches to the right of it."""
         shape = self.graph.nodes[node].shape
-        return text_width(shape, SMALL) / 2 + 2 if shape else 2.0
+        return text_width(shape, SMALL) / 2 if shape and node not in self.ends else 0.0
 
     def _extents(self, branch: Chain | Edge) -> tuple[float, float]:
         if isinstance(branch, Chain):
@@ -311,7 +177,7 @@ class Layout:
         extents = [self._extents(each) for each in bundle.branches]
         bundle.offsets = [0.0] * len(extents)
         if join is not None and join.kind == "combine":
-            main = max(range(len(extents)), key=lambda i: self._weight(bundle.branches[i]))
+            main = max(range(len(extents)), key=lambda i: self._weight(bundle, i))
             bundle.up, bundle.down = extents[main]
             for index, (up, down) in enumerate(extents):
                 if index != main:
@@ -329,11 +195,13 @@ class Layout:
             bundle.offsets[index] = top - up
             top -= up + down + GAP
 
-    def _weight(self, branch: Chain | Edge) -> tuple[bool, int]:
-        """The main branch of a sum or product keeps the map's size and does the most."""
+    def _weight(self, bundle: Bundle, index: int) -> tuple[bool, int]:
+        """The main branch of a sum or product has the result's size and does the most."""
+        branch = bundle.branches[index]
         nodes = branch.nodes if isinstance(branch, Chain) else []
-        gate = bool(nodes) and any(self.graph.nodes[node].collapsed for node in nodes)
-        return not gate, len(nodes)
+        last = max(nodes, default=bundle.fork)
+        size = self.graph.nodes[bundle.join].positions
+        return self.graph.nodes[last].positions >= size, len(nodes)
 
     def _rank(self, bundle: Bundle, index: int) -> tuple[int, int]:
         """Branches in the order in which the join takes them, else the fork hands them out."""
@@ -351,7 +219,9 @@ class Layout:
                 x += item.width
                 continue
             width = self._node_width(item)
-            self.places[item] = Place(x, x + width, y, y - chain.half - 2)
+            self.places[item] = Place(
+                round(x, 2), round(x + width, 2), y, y - chain.half - 2, self._hang(item)
+            )
             x += width
         for edge in chain.loose:
             self.tracks[edge] += y
@@ -367,6 +237,10 @@ class Layout:
 
     def _path(self, edge: Edge) -> Path:
         """From the map that is read to the node that reads it."""
+        path = self._exactly(edge)
+        return path._replace(points=tuple((round(x, 2), y) for x, y in path.points))
+
+    def _exactly(self, edge: Edge) -> Path:
         reader = self.graph.nodes[edge.target]
         start = self._port(edge)
         at = self.places[edge.target]
@@ -378,10 +252,10 @@ class Layout:
         points = [start]
         if start[1] != lane:
             hang = self._hang(edge.source) if lane < start[1] + 1 else 0.0
-            points += [(start[0] + hang, start[1]), (start[0] + hang + FAN, lane)]
+            points += [(start[0] + hang, start[1]), (start[0] + hang + self.fan, lane)]
         slot = (at.left, self._slot(edge))
         if lane != slot[1]:
-            points += [(max(at.left - FAN, points[-1][0]), lane)]
+            points += [(max(at.left - self.fan, points[-1][0]), lane)]
         points.append(slot)
         return Path(edge, tuple(points), edge.channels * self.scale)
 
@@ -416,87 +290,3 @@ class Layout:
         at, start = self.places[edge.target], self._port(edge)
         middle = (at.left + at.right) / 2
         return (start, (middle, lane), (middle, at.y + ROUND))
-
-
-# Bands
-
-
-class Band(NamedTuple):
-    """A piece of a strip, from one x to another, and how far it reaches up and down."""
-
-    start: float
-    stop: float
-    low: float
-    high: float
-
-
-def folded(strip: Strip, room: float) -> list[Band]:
-    """A strip in as few pieces as `room` allows, cut where the least crosses."""
-    stops = [place.right for place in strip.places] + [place.left for place in strip.places]
-    blocked = [(place.left, place.right) for place in strip.places]
-    blocked += [bend for path in strip.paths for bend in _bends(path)]
-    free = sorted(
-        {x for x in stops if not any(a + 0.01 < x < b - 0.01 for a, b in blocked)}
-        | {0.0, strip.width}
-    )
-    best: dict[float, tuple[tuple[float, ...], list[float]]] = {0.0: ((0, 0, 0.0), [0.0])}
-    for x in free[1:]:
-        tries = []
-        for before in free:
-            if before not in best or not 0 < x - before:
-                continue
-            if x - before > room and before != max(each for each in free if each < x):
-                continue
-            count, crossing, wide = best[before][0]
-            cost = (count + 1, crossing + _crossings(strip, x), max(wide, x - before))
-            tries.append((cost, [*best[before][1], x]))
-        best[x] = min(tries)
-    cuts = best[strip.width][1]
-    return [_band(strip, a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
-
-
-def _bends(path: Path) -> list[tuple[float, float]]:
-    pairs = zip(path.points, path.points[1:], strict=False)
-    return [(a[0], b[0]) for a, b in pairs if a[1] != b[1] and a[0] != b[0]]
-
-
-def _crossings(strip: Strip, x: float) -> int:
-    return sum(path.points[0][0] < x < path.points[-1][0] for path in strip.paths)
-
-
-def clipped(path: Path, band: Band) -> tuple[Point, ...]:
-    """The points of a path that lie in a band; where it is cut it runs level."""
-    start, stop = max(path.points[0][0], band.start), min(path.points[-1][0], band.stop)
-    if start >= stop:
-        return ()
-    inner = [point for point in path.points if start <= point[0] <= stop]
-    before = [point for point in path.points if point[0] < start]
-    after = [point for point in path.points if point[0] > stop]
-    head = [(start, before[-1][1])] if before else []
-    tail = [(stop, after[0][1])] if after else []
-    return (*head, *inner, *tail)
-
-
-def _band(strip: Strip, start: float, stop: float) -> Band:
-    band = Band(start, stop, 0.0, 0.0)
-    lows, highs = [0.0], [0.0]
-    for node, place in zip(strip.graph.nodes, strip.places, strict=True):
-        if start <= place.left and place.right <= stop or place.right == start:
-            half = max(node.reads, node.makes) * strip.scale / 2
-            words = SHAPE + text_height("\n".join(node.lines), SMALL) * bool(node.lines)
-            lows.append(min(place.y - half, place.words - words))
-            highs.append(place.y + max(half, ROUND))
-    for path in strip.paths:
-        for _, y in clipped(path, band):
-            lows.append(y - path.thickness / 2)
-            highs.append(y + path.thickness / 2)
-    return band._replace(low=min(lows), high=max(highs))
-
-
-def held(strip: Strip, band: Band) -> list[int]:
-    """The nodes that stand in a band."""
-    return [
-        number
-        for number, place in enumerate(strip.places)
-        if band.start <= place.left and place.right <= band.stop
-    ]

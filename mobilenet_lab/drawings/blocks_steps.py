@@ -8,32 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from mobilenet_lab.analysis import MACS, WEIGHTS, Row, analyse, channel_axis
+from mobilenet_lab.analysis import Row, analyse, channel_axis
+from mobilenet_lab.drawings.blocks_words import WEIGHTED, WINDOWED, WIRES, is_linear, lines
 from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.families import family
 from mobilenet_lab.formulas import elements
-from mobilenet_lab.layers import ACTIVATIONS, CONVS, LAYOUTS, NORMS, TRANSPOSED, Layer, Trace
+from mobilenet_lab.layers import ACTIVATIONS, NORMS, Layer, Trace
 from mobilenet_lab.reports.table import write
 
 MOST = 48
 """Steps beyond which a diagram cannot be read."""
-WINDOWED = (*CONVS, *TRANSPOSED)
-WEIGHTED = (*WINDOWED, "linear")
 FOLLOWERS = (*NORMS, *ACTIVATIONS, "dropout", "flatten")
 """What belongs to the step of the layer before, if nothing else reads that layer."""
 SYMBOLS = {"add": "+", "mul": "×"}
-WIRES = ("concat", "split", "channel_shuffle", *LAYOUTS)
-"""Operations that move channels and compute nothing."""
-HANDS_ON = (*NORMS, *WIRES, "dropout", "flatten")
-"""What stands between a layer and its activation without ending the search for one."""
-TITLES = {
-    "max_pool": "max pool",
-    "avg_pool": "average pool",
-    "mul": "multiply",
-    "channel_shuffle": "shuffle",
-    "adaptive_avg_pool": "average pool",
-    "adaptive_max_pool": "max pool",
-}
 
 
 class Edge(NamedTuple):
@@ -57,7 +44,8 @@ class Node(NamedTuple):
     lines: tuple[str, ...]
     """What is written under it."""
     shape: str
-    """Of the map that it makes, as it is written; of a split the step's lines say it."""
+    """Of the map that it makes, as it is written. None of a split, whose lines say it, and of a sum
+    or product that makes what it reads: that stands under the map before."""
     slots: tuple[int, ...]
     """Channels of each map that it reads."""
     parts: tuple[int, ...]
@@ -67,8 +55,8 @@ class Node(NamedTuple):
     linear: bool = False
     """Weights whose sums meet no activation before the next weights, sum or the block's end."""
     symbol: str = ""
-    collapsed: bool = False
-    """It makes one number of each channel, of a map that has more."""
+    positions: int = 1
+    """At how many places its map has values of each channel."""
 
     @property
     def reads(self) -> int:
@@ -133,8 +121,9 @@ def graph(trace: Trace, name: str | None = None) -> Graph:
     name = typical(trace) if name is None else name
     if name not in members:
         raise _not_a_block(trace, name, members)
-    rows = {row.name: row for row in analyse(trace).rows}
-    row = next(row for row in analyse(trace).by("block") if row.name == name)
+    analysis = analyse(trace)
+    rows = {row.name: row for row in analysis.rows}
+    row = next(row for row in analysis.by("block") if row.name == name)
     steps = _steps(trace, name)
     if len(steps) > MOST:
         raise LabError(_too_large(trace, name, len(steps), members))
@@ -250,26 +239,39 @@ def _nodes(
             Node(
                 _node_kind(head),
                 head.name,
-                _lines(trace, block, step, rows, readers, channels)
+                lines(trace, block, step, rows, readers, channels)
                 + (() if not also else (f"also to {next(iter(also))}",)),
-                "" if split else write(trace.layers[step[-1]].out_shape, "shape"),
+                _shape(trace, step),
                 tuple(channels[source] for source in head.inputs),
                 tuple(channels[index] for index in made),
                 tuple(rows[trace.layers[index].name] for index in step),
                 family(head),
-                _is_linear(trace, step, readers),
+                is_linear(trace, step, readers),
                 SYMBOLS.get(head.op, ""),
-                _collapses(head),
+                elements(trace.layers[step[-1]].out_shape) // max(channels[step[-1]], 1),
             )
         )
     return tuple(nodes), tuple(edges)
+
+
+def _shape(trace: Trace, step: Sequence[int]) -> str:
+    head, last = trace.layers[step[0]], trace.layers[step[-1]]
+    if head.op == "split" or (_node_kind(head) == "combine" and last.out_shape in head.in_shapes):
+        return ""
+    return write(last.out_shape, "shape")
 
 
 def _from_outside(layer: Layer, channels: int, count: int) -> Node:
     """With several, each says where it is from."""
     says = (f"from {layer.block}",) if count > 1 else ()
     return Node(
-        "outside", layer.name, says, write(layer.out_shape, "shape"), (channels,), (channels,)
+        "outside",
+        layer.name,
+        says,
+        write(layer.out_shape, "shape"),
+        (channels,),
+        (channels,),
+        positions=elements(layer.out_shape) // max(channels, 1),
     )
 
 
@@ -277,27 +279,6 @@ def _node_kind(layer: Layer) -> str:
     if layer.op in SYMBOLS or (layer.op == "elementwise" and len(layer.inputs) > 1):
         return "combine"
     return "wire" if layer.op in WIRES else "op"
-
-
-def _collapses(layer: Layer) -> bool:
-    """Whether it makes one number of each channel of a map."""
-    if not layer.in_shapes or len(layer.out_shape) < 2:
-        return False
-    return set(layer.out_shape[1:]) == {1} != set(layer.in_shapes[0][1:])
-
-
-def _is_linear(trace: Trace, step: Sequence[int], readers: Sequence[Sequence[int]]) -> bool:
-    """Whether a layer of weights has no activation before the next weights, sum or end."""
-    if trace.layers[step[0]].op not in WEIGHTED:
-        return False
-    ahead = [step[0]]
-    while ahead:
-        for reader in readers[ahead.pop()]:
-            if trace.layers[reader].op in ACTIVATIONS:
-                return False
-            if trace.layers[reader].op in HANDS_ON:
-                ahead.append(reader)
-    return True
 
 
 def _channels(trace: Trace) -> list[int]:
@@ -321,81 +302,3 @@ def _channels(trace: Trace) -> list[int]:
         layer.out_shape[axis] if layer.out_shape else 1
         for layer, axis in zip(trace.layers, axes, strict=True)
     ]
-
-
-# What is written under a step
-
-
-def _lines(
-    trace: Trace,
-    block: str,
-    step: Sequence[int],
-    rows: dict[str, Row],
-    readers: Sequence[Sequence[int]],
-    channels: Sequence[int],
-) -> tuple[str, ...]:
-    layers = [trace.layers[index] for index in step]
-    head = layers[0]
-    if head.op == "split":
-        sizes = [channels[index] for index in step]
-        equal = len(set(sizes)) == 1
-        return ("split", f"{len(sizes)} × {sizes[0]}" if equal else " + ".join(map(str, sizes)))
-    follow = [_follower(layer) for layer in layers[1:]]
-    if head.bias:
-        follow.insert(0, "bias")
-    if _is_linear(trace, step, readers):
-        follow.append("linear")
-    lines = (*_title(head, block), _how(head), " · ".join(follow), *_cost(layers, rows))
-    return tuple(line for line in lines if line)
-
-
-def _follower(layer: Layer) -> str:
-    return "norm" if layer.op in NORMS else layer.op.replace("_", " ")
-
-
-def _title(layer: Layer, block: str) -> tuple[str, ...]:
-    """What it is called: a layer of weights by its name in the block, in two lines if long."""
-    if layer.op not in WEIGHTED:
-        if _collapses(layer):
-            return ("global", TITLES.get(layer.op, layer.op))
-        title = layer.mode if layer.op in ("unknown", "elementwise", "reduce") else ""
-        return (title or TITLES.get(layer.op, layer.op.replace("_", " ")),)
-    path = layer.name.removeprefix(f"{block}.").split(".")
-    name = ".".join(part for part in path if part not in ("conv", "linear"))
-    if not name or layer.name == block:
-        return ("convolution",) if layer.op in WINDOWED else ()
-    if len(name) > 15 and "." in name:
-        front, _, last = name.rpartition(".")
-        return (front, last)
-    return (name,)
-
-
-def _how(layer: Layer) -> str:
-    """Kernel, stride, dilation and groups."""
-    if layer.op == "linear":
-        return "fully connected"
-    if layer.op == "upsample":
-        scale = f"×{write(layer.scale, 'pair')} " if layer.scale else ""
-        return f"{scale}{layer.mode}"
-    words = [write(layer.kernel, "shape")] if layer.kernel else []
-    if layer.kernel and set(layer.stride) != {1}:
-        words.append(f"/{write(layer.stride, 'pair')}")
-    if set(layer.dilation) != {1}:
-        words.append(f"d={write(layer.dilation, 'pair')}")
-    if layer.groups > 1:
-        words.append(f"g={layer.groups:,}")
-    if layer.op in TRANSPOSED:
-        words.append("transposed")
-    return " ".join(words)
-
-
-def _cost(layers: Sequence[Layer], rows: dict[str, Row]) -> tuple[str, ...]:
-    mine = [rows[layer.name] for layer in layers]
-    if layers[0].op == "unknown":
-        return ("– params", "– MACs")
-    lines = []
-    if any(layer.op in WEIGHTS for layer in layers):
-        lines.append(f"{sum(row.params for row in mine):,} params")
-    if layers[0].op in MACS:
-        lines.append(f"{sum(row.macs for row in mine):,} MACs")
-    return tuple(lines)
