@@ -647,7 +647,7 @@ class _Legend:
         for (kind, text), (x, down) in zip(self.items, self.places, strict=True):
             y = MARGIN + self.height - down - 7
             room = self.room(diagram, kind)
-            diagram.text(x + room, y, text, color=look.muted)
+            diagram.text(x + room, y, text, color=look.muted, gid=f"legend:{kind}")
             if kind == "shades":
                 self.shades(diagram, x, y)
             elif kind == "map":

@@ -4,8 +4,9 @@ from itertools import combinations
 
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 
+Extents = tuple[float, float, float, float]
+"""Left, lower, right and upper end, in pixels."""
 SLACK = 0.5
 """Pixels by which two boxes may touch."""
 
@@ -33,6 +34,7 @@ def flaws(figure: Figure) -> list[str]:
     """One sentence for each text that leaves the canvas or overlaps another."""
     texts = shown_texts(figure)
     boxes = [text.get_window_extent() for text in texts]
+    extents = [(box.x0, box.y0, box.x1, box.y1) for box in boxes]  # read often
     canvas = figure.bbox
     found = [
         f"{text.get_text()!r} leaves the canvas"
@@ -46,13 +48,15 @@ def flaws(figure: Figure) -> list[str]:
     ]
     found += [
         f"{one.get_text()!r} overlaps {other.get_text()!r}"
-        for (one, box), (other, its) in combinations(zip(texts, boxes, strict=True), 2)
+        for (one, box), (other, its) in combinations(zip(texts, extents, strict=True), 2)
         if _overlap(box, its)
     ]
     return found
 
 
-def _overlap(one: Bbox, other: Bbox) -> bool:
-    width = min(one.x1, other.x1) - max(one.x0, other.x0)
-    height = min(one.y1, other.y1) - max(one.y0, other.y0)
-    return width > SLACK and height > SLACK
+def _overlap(one: Extents, other: Extents) -> bool:
+    """Whether two boxes share more than SLACK in both directions."""
+    return (
+        min(one[2], other[2]) - max(one[0], other[0]) > SLACK
+        and min(one[3], other[3]) - max(one[1], other[1]) > SLACK
+    )
