@@ -13,14 +13,8 @@ from drawings.layout import flaws
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import analyse
 from mobilenet_lab.drawings.canvas import THEMES
-from mobilenet_lab.drawings.convolutions import (
-    areas,
-    compared,
-    connections,
-    convolution,
-    example_marks,
-    ratio,
-)
+from mobilenet_lab.drawings.convolution_costs import areas, example_marks, ratio
+from mobilenet_lab.drawings.convolutions import compared, connections, convolution
 from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.families import COLOURS
 from mobilenet_lab.verbs.convolution import conv
