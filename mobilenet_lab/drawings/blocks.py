@@ -21,6 +21,7 @@ from mobilenet_lab.drawings.canvas import (
     describe,
     sheet,
     text_width,
+    wrapped,
 )
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.families import FAMILIES
@@ -72,17 +73,17 @@ def block(
     """
     graphs = _graphs(networks, block, options)
     strips, bands = _laid_out(graphs)
-    legend = _legend(graphs)
-    size = PAGE, _height(bands) + legend[1]
-    with sheet(ax, theme, _heading(graphs), size) as (ax, look):
-        top = _height(bands) + legend[1]
+    captions = _captions(graphs)
+    entries, below = _legend(graphs)
+    top = _height(bands) + sum(map(_caption_height, captions)) + below
+    with sheet(ax, theme, _heading(graphs), (PAGE, top)) as (ax, look):
         for number, (strip, pieces) in enumerate(zip(strips, bands, strict=True)):
-            if len(strips) > 1:
-                top = _caption(ax, look, strip.graph, top)
+            _draw_caption(ax, look, captions[number], top)
+            top -= _caption_height(captions[number])
             for band in pieces:
                 _draw_band(ax, look, strip, band, top, number)
                 top -= band.high - band.low + BETWEEN
-        _draw_legend(ax, look, legend[0], legend[1], strips[0].scale, graphs)
+        _draw_legend(ax, look, entries, below, strips[0].scale)
         describe(ax, " ".join(map(_said, graphs)))
     return ax
 
@@ -131,12 +132,7 @@ def _strip(graph: Graph, scale: float) -> Strip:
 
 
 def _height(bands: Sequence[Sequence[Band]]) -> float:
-    blocks = len(bands)
-    captions = blocks * _CAPTION if blocks > 1 else 0.0
-    return captions + sum(band.high - band.low + BETWEEN for each in bands for band in each)
-
-
-_CAPTION = 2 * TEXT * LINE + 6
+    return sum(band.high - band.low + BETWEEN for each in bands for band in each)
 
 
 # Texts
@@ -159,11 +155,36 @@ def _titles(graph: Graph) -> tuple[str, str]:
     return f"{name}, block {row.name}", f"{costs} · {settings}"
 
 
-def _caption(ax: Axes, look: Theme, graph: Graph, top: float) -> float:
-    title, totals = _titles(graph)
-    ax.text(MARGIN, top, title, va="top", size=TEXT, weight="bold")
-    ax.text(MARGIN, top - TEXT * LINE, totals, va="top", size=SMALL, color=look.muted)
-    return top - _CAPTION
+def _captions(graphs: Sequence[Graph]) -> list[tuple[list[str], list[str]]]:
+    """Title and totals of each of several blocks, in lines."""
+    if len(graphs) == 1:
+        return [([], [])]
+    return [
+        (wrapped(title, ROOM, TEXT, "bold"), wrapped(totals, ROOM, SMALL))
+        for title, totals in map(_titles, graphs)
+    ]
+
+
+def _caption_height(caption: tuple[list[str], list[str]]) -> float:
+    title, totals = caption
+    return (len(title) * TEXT + len(totals) * SMALL) * LINE + (6.0 if title else 0.0)
+
+
+def _draw_caption(ax: Axes, look: Theme, caption: tuple[list[str], list[str]], top: float) -> None:
+    title, totals = caption
+    if not title:
+        return
+    ax.text(MARGIN, top, "\n".join(title), va="top", size=TEXT, weight="bold", linespacing=LINE)
+    top -= len(title) * TEXT * LINE
+    ax.text(
+        MARGIN,
+        top,
+        "\n".join(totals),
+        va="top",
+        size=SMALL,
+        color=look.muted,
+        linespacing=LINE,
+    )
 
 
 def _said(graph: Graph) -> str:
@@ -235,7 +256,7 @@ def _draw_node(
         _draw_circle(ax, look, node, frame.at([(middle, place.y)])[0])
     for line, words in enumerate(node.lines):
         x, y = frame.at([(middle, place.words - (line + 1) * SMALL * LINE)])[0]
-        gid = f"words:{number}:{node.name}"
+        gid = f"words:{number}:{node.name}:{line}"
         ax.text(x, y - ASCENT, words, ha="center", va="baseline", size=SMALL, gid=gid)
 
 
@@ -256,7 +277,7 @@ def _draw_map(
     """A bar for each part of the map, as high as it has channels, and its shape below."""
     width = 2.4
     x, y = frame.at([(place.right - width / 2, place.y + node.makes * scale / 2)])[0]
-    for part in node.parts:
+    for count, part in enumerate(node.parts):
         y -= part * scale
         edge = look.paper if len(node.parts) > 1 else "none"
         ax.add_patch(
@@ -268,7 +289,7 @@ def _draw_map(
                 edgecolor=edge,
                 linewidth=0.5,
                 zorder=2,
-                gid=gid,
+                gid=f"{gid}:{count}",
             )
         )
     if node.shape:
@@ -282,7 +303,7 @@ def _draw_path(
     points = frame.at(clipped(path, band))
     if not points:
         return
-    gid = f"edge:{number}:{path.edge.source}:{path.edge.target}:{path.edge.slot}"
+    gid = f"edge:{number}:{path.edge.source}:{path.edge.target}:{path.edge.slot}:{band.start:g}"
     if path.thickness:
         ax.add_patch(
             PathPatch(
@@ -336,7 +357,6 @@ def _draw_legend(
     entries: Sequence[tuple[str, str]],
     height: float,
     scale: float,
-    graphs: Sequence[Graph],
 ) -> None:
     channels = _round(SCALE / scale)
     ax.add_patch(

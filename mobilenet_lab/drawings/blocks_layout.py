@@ -248,16 +248,18 @@ class Layout:
             return Path(edge, self._over(edge, self.tracks[edge]), 0.0)
         lane = self.lanes[edge]
         if reader.kind == "combine" and lane > at.y + 1:
-            return Path(edge, self._into_circle(edge, lane), 0.0)
-        points = [start]
+            level = start[1] == lane
+            points = self._into_circle(edge, lane) if level else self._over(edge, lane)
+            return Path(edge, points, 0.0)
+        ribbon = [start]
         if start[1] != lane:
             hang = self._hang(edge.source) if lane < start[1] + 1 else 0.0
-            points += [(start[0] + hang, start[1]), (start[0] + hang + self.fan, lane)]
+            ribbon += [(start[0] + hang, start[1]), (start[0] + hang + self.fan, lane)]
         slot = (at.left, self._slot(edge))
         if lane != slot[1]:
-            points += [(max(at.left - self.fan, points[-1][0]), lane)]
-        points.append(slot)
-        return Path(edge, tuple(points), edge.channels * self.scale)
+            ribbon += [(max(at.left - self.fan, ribbon[-1][0]), lane)]
+        ribbon.append(slot)
+        return Path(edge, tuple(ribbon), edge.channels * self.scale)
 
     def _port(self, edge: Edge) -> Point:
         """The middle of the part of the source's map that is read."""

@@ -6,9 +6,10 @@ concatenations ... are one each. Every layer of the block is in exactly one step
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
-from mobilenet_lab.analysis import Row, analyse, channel_axis
+from mobilenet_lab.analysis import Analysis, Row, analyse, channel_axis, gather
 from mobilenet_lab.drawings.blocks_words import WEIGHTED, WINDOWED, WIRES, is_linear, lines
 from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.families import family
@@ -36,7 +37,7 @@ class Edge(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A step, or a map that comes from outside the block."""
+    """A step, or a map that comes from outside the block: one for each part that reads it."""
 
     kind: str
     """outside, op, wire (moves channels only) or combine (sums or multiplies equals)."""
@@ -121,13 +122,19 @@ def graph(trace: Trace, name: str | None = None) -> Graph:
     name = typical(trace) if name is None else name
     if name not in members:
         raise _not_a_block(trace, name, members)
-    analysis = analyse(trace)
+    count = len(_steps(trace, name))
+    if count > MOST:
+        raise LabError(_too_large(trace, name, count, members))
+    return graph_of(analyse(trace), name)
+
+
+def graph_of(analysis: Analysis, name: str) -> Graph:
+    """The graph of a block that is there, of whatever size."""
+    trace = analysis.trace
     rows = {row.name: row for row in analysis.rows}
-    row = next(row for row in analysis.by("block") if row.name == name)
-    steps = _steps(trace, name)
-    if len(steps) > MOST:
-        raise LabError(_too_large(trace, name, len(steps), members))
-    return Graph(trace, row, *_nodes(trace, name, steps, rows))
+    mine = [row for row in analysis.rows if row.block == name]
+    row = gather(mine, attrgetter("block"))[name]
+    return Graph(trace, row, *_nodes(trace, name, _steps(trace, name), rows))
 
 
 def _members(trace: Trace) -> dict[str, list[Layer]]:
@@ -218,19 +225,29 @@ def _nodes(
 ) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
     channels = _channels(trace)
     readers = _readers(trace)
-    inside = {index for step in steps for index in step}
-    outside = sorted({s for i in inside for s in trace.layers[i].inputs if s not in inside})
-    maker = {index: (number, 0) for number, index in enumerate(outside)}
-    nodes = [_from_outside(trace.layers[i], channels[i], len(outside)) for i in outside]
+    inside = {index: number for number, step in enumerate(steps) for index in step}
+    part = _parts(trace, steps, inside)
+    outside = sorted(
+        {
+            (source, part[number])
+            for index, number in inside.items()
+            for source in trace.layers[index].inputs
+            if source not in inside
+        }
+    )
+    first = len(outside)
+    nodes = [_from_outside(trace.layers[i], channels[i], first) for i, _ in outside]
     edges: list[Edge] = []
-    for step in steps:
-        number = len(nodes)
+    for count, step in enumerate(steps):
         head = trace.layers[step[0]]
         split = head.op == "split"
-        for part, index in enumerate(step):
-            maker[index] = (number, part if split else 0)
         for slot, source in enumerate(head.inputs):
-            edges.append(Edge(maker[source][0], number, slot, maker[source][1], channels[source]))
+            if source in inside:
+                maker, place = first + inside[source], steps[inside[source]].index(source)
+                place = place if trace.layers[source].op == "split" else 0
+            else:
+                maker, place = outside.index((source, part[count])), 0
+            edges.append(Edge(maker, first + count, slot, place, channels[source]))
         made = step if split else step[-1:]
         ends = [reader for index in made for reader in readers[index] if reader not in inside]
         within = any(reader in inside for index in made for reader in readers[index])
@@ -252,6 +269,17 @@ def _nodes(
             )
         )
     return tuple(nodes), tuple(edges)
+
+
+def _parts(trace: Trace, steps: Sequence[Sequence[int]], inside: dict[int, int]) -> list[int]:
+    """Which part each step belongs to: parts have nothing in common but maps from outside."""
+    part = list(range(len(steps)))
+    for number, step in enumerate(steps):
+        for source in trace.layers[step[0]].inputs:
+            if source in inside:
+                old, new = part[number], part[inside[source]]
+                part = [new if each == old else each for each in part]
+    return part
 
 
 def _shape(trace: Trace, step: Sequence[int]) -> str:

@@ -165,10 +165,5 @@ def _attach(bundle: Bundle, edge: Edge) -> None:
                     return _attach(item, edge)
             branch.loose.append(edge)
             return None
-    bundle.branches = [Chain([bundle_of(bundle)], [edge])]
+    bundle.branches = [Chain([Bundle(bundle.fork, bundle.join, bundle.branches)], [edge])]
     return None
-
-
-def bundle_of(bundle: Bundle) -> Bundle:
-    """The same branches, to stand inside a chain."""
-    return Bundle(bundle.fork, bundle.join, bundle.branches)
