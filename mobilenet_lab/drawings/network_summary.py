@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from mobilenet_lab.analysis import CONSTANT, channel_axis
+from mobilenet_lab.analysis import channel_axis
 from mobilenet_lab.families import family
 from mobilenet_lab.layers import (
     CONVS,
@@ -17,6 +17,7 @@ from mobilenet_lab.layers import (
     Sizes,
     Trace,
 )
+from mobilenet_lab.receptive_field import constants
 
 ARROW, BAR = " → ", " | "
 POOLS = ("adaptive_avg_pool", "adaptive_max_pool", "reduce")
@@ -91,7 +92,8 @@ def summary(trace: Trace, unit: Sequence[int]) -> Summary:
         size = f"{count} of {step.size}" if count > 1 else step.size
         counts.append(step._replace(size=size))
     if not steps:
-        names = dict.fromkeys([_name(trace.layers[index]) for index in unit])
+        told = [trace.layers[index] for index in unit if index in reader.nodes]
+        names = dict.fromkeys(map(_name, told or [trace.layers[index] for index in unit]))
         steps = counts = [Step(", ".join(names))]
     return Summary(tuple(steps), tuple(counts or steps), reader.skip, reader.gate)
 
@@ -101,16 +103,19 @@ ENTRY, EXIT = -1, 10**9
 
 
 class _Reader:
-    """Takes the graph of one row apart."""
+    """Takes the graph of one row apart, without what does not depend on the input."""
 
     def __init__(self, trace: Trace, unit: Sequence[int]) -> None:
         self.trace, self.skip, self.gate = trace, False, False
+        aside = constants(trace)
+        unit = [index for index in unit if index not in aside]
         own = {*unit}
-        outside = {source for index in unit for source in trace.layers[index].inputs} - own
+        outside = {source for index in unit for source in trace.layers[index].inputs}
+        outside -= own | aside
         self.edges: list[tuple[int, int]] = []
         for index in unit:
-            sources = trace.layers[index].inputs
-            for source in sources or (ENTRY,):
+            sources = [each for each in trace.layers[index].inputs if each not in aside]
+            for source in sources or [ENTRY]:
                 entry = source not in own and len(outside) == 1
                 self.edges.append((ENTRY if entry else source, index))
         if len(outside) > 1:
@@ -164,11 +169,8 @@ class _Reader:
             return tuple(step for node in inner for step in self.step(node))
         op = self.trace.layers[end].op if end != EXIT and not joined else ""
         gates = [part for part in parts if op == "mul" and self.is_gate(part)]
-        learned = [part for part in parts if self.is_constant(part)]
         told = [
-            self.between([start, *part, end], branch=True)
-            for part in parts
-            if part not in gates and part not in learned
+            self.between([start, *part, end], branch=True) for part in parts if part not in gates
         ]
         branches = [branch for branch in told if branch]
         series: list[Step | Beside] = []
@@ -182,7 +184,7 @@ class _Reader:
             excited = sum(op in (*CONVS, "linear") for op in works) > 1
             return (*series, Step("SE" if excited else "gate", "", "gate"))
         foreign = len(told) > len(branches) and any(node in self.outside for node in inner)
-        if op == "add" and direct and told and not foreign:
+        if op == "add" and direct and not foreign:
             self.skip = True
             return tuple(series)
         silent = direct or len(told) > len(branches)
@@ -199,12 +201,6 @@ class _Reader:
         """Whether a branch into a product is computed from what a pool leaves of the map."""
         ops = [self.trace.layers[node].op for node in part if node not in self.outside]
         return any(op in POOLS for op in ops)
-
-    def is_constant(self, part: Sequence[int]) -> bool:
-        """Whether nothing of the input comes into a branch."""
-        return all(
-            node not in self.outside and self.trace.layers[node].op in CONSTANT for node in part
-        )
 
     def step(self, node: int) -> Series:
         """What is told of one layer, if anything."""
