@@ -215,7 +215,7 @@ def effective_field(
         MissingPackageError: torch is not installed.
     """
     _check("images", images, 1, MOST_IMAGES)
-    _check("seed", seed, 0, 2**63 - 1)
+    _check("seed", seed, 0, 2**32 - 1)
     with _random_state(seed):
         found = given(network, **options)
         seen = chosen(found.trace, layer, unit)
@@ -292,7 +292,13 @@ def _module_of(module: "nn.Module", seen: Unit) -> tuple[str | None, int]:
 
     That is the layer itself, or a part of the network from which nothing else comes out.
     """
-    parts = {path for path, _ in module.named_modules()}
+    from torch import nn
+
+    parts = {
+        path
+        for path, part in module.named_modules(remove_duplicate=False)
+        if type(part).forward is not nn.Module.forward  # what only holds others is never called
+    }
     path, _, number = seen.layer.name.partition(":")
     if path in parts:
         return path, int(number or 1)

@@ -14,12 +14,11 @@ from mobilenet_lab.drawings.canvas import (
     SMALL,
     Heading,
     Theme,
-    chart,
     describe,
     wrapped,
 )
 from mobilenet_lab.drawings.fields import numbers
-from mobilenet_lab.drawings.pixels import View, lay, legend, rectangle, view
+from mobilenet_lab.drawings.pixels import View, legend, opened, rectangle, view
 from mobilenet_lab.effective_fields import SHARE, Effective, effective_field
 from mobilenet_lab.layers import Pair
 from mobilenet_lab.networks import Network
@@ -70,12 +69,11 @@ def effective(
         least=185.0,
         above=lines * SMALL * LINE + 4,
     )
-    with chart(ax, theme, _heading(found), shown.size) as (ax, look):
+    with opened(ax, theme, _heading(found), shown) as (ax, look):
         for panel, each in enumerate(found):
             _panel(ax, look, shown, panel, each)
         _scale(ax, look, shown)
-        lay(ax, shown)
-        legend(ax, shown, _signs(look, shown, found))
+        legend(ax, shown, _signs(look, found))
         describe(ax, _told(found))
     return ax
 
@@ -85,8 +83,8 @@ def _heading(found: list[Effective]) -> Heading:
     return Heading(
         f"What moves a unit of {first.unit.layer.name}",
         f"{heading(first.unit.trace)}\n{numbers(first.unit)}\n"
-        f"Colour: mean absolute gradient of the unit over {first.images} inputs of normal noise, "
-        "each as a share of the largest (scale of square roots).",
+        f"Colour: absolute gradient of the unit, the mean over {first.images} inputs of normal "
+        "noise, on a scale of square roots.",
     )
 
 
@@ -161,7 +159,7 @@ def _square(one: Effective) -> list[tuple[float, float]]:
     return [((lo + hi - side + 1) / 2, (lo + hi + side - 1) / 2) for lo, hi in one.unit.spans]
 
 
-def _signs(look: Theme, shown: View, found: list[Effective]) -> list[Patch]:
+def _signs(look: Theme, found: list[Effective]) -> list[Patch]:
     """The legend."""
     seen = found[0].unit
     assert seen.field.size is not None
@@ -172,11 +170,7 @@ def _signs(look: Theme, shown: View, found: list[Effective]) -> list[Patch]:
     }
     if seen.spans == seen.clipped:
         del words["padding"]
-    room = shown.column - 40
-    return [
-        Patch(label="\n".join(wrapped(text, room, SMALL)), **_edges(look)[kind])
-        for kind, text in words.items()
-    ]
+    return [Patch(label=text, **_edges(look)[kind]) for kind, text in words.items()]
 
 
 def _scale(ax: Axes, look: Theme, shown: View) -> None:

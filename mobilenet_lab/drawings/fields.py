@@ -27,13 +27,17 @@ from mobilenet_lab.drawings.canvas import (
     wrapped,
 )
 from mobilenet_lab.drawings.pixels import (
+    BELOW,
     Note,
     Spans,
     View,
-    lay,
+    extent,
     legend,
     notes,
+    opened,
+    put,
     rectangle,
+    sheet_size,
     spread_out,
     view,
 )
@@ -78,6 +82,8 @@ class Growth(NamedTuple):
     """Depths from the pool to the answer, if that has seen the whole image."""
     depths: list[int]
     """Of every layer."""
+    unknown: int
+    """Layers of which no one field is true."""
 
     @property
     def known(self) -> list[Step]:
@@ -103,7 +109,9 @@ def growth_along(trace: Trace, axis: int) -> Growth:
         elif any(sizes[source] != inf for source in sources):
             pools[depths[index]] = None
     whole = {depths[index] for index in _answered(trace, sizes)}
-    return Growth([_step(*each) for each in sorted(found.items())], [*pools], sorted(whole), depths)
+    steps = [_step(*each) for each in sorted(found.items())]
+    unknown = sum(size != size for sizes in found.values() for size in sizes)
+    return Growth(steps, [*pools], sorted(whole), depths, unknown)
 
 
 def _size(field: Field, axis: int) -> float:
@@ -151,21 +159,21 @@ def growth(
         if len(line.known) < 2 and not line.whole:
             raise LabError(f"{_name(trace)}: no layer's receptive field is known")
     says = _growth_heading(traces, lines, wide)
-    below = len(wrapped(says.subtitle, 0.75 * PAGE, SMALL)) * ROW
-    high = max(230.0, len(lines) * 2.6 * ROW)
-    size = PAGE, high + below + AROUND
-    room = None if ax is None else ax.get_window_extent()
-    with chart(ax, theme, says, size) as (ax, look):
-        if room is not None:
-            high = room.height / ax.figure.dpi * 72
-        frame = _frame(ax, high, traces, lines, wide)
+    left = 78.0 if any(line.pools for line in lines) else 54.0
+    own = PAGE - left - 6, max(230.0, len(lines) * 2.6 * ROW)
+    room = own if ax is None else extent(ax)
+    size = sheet_size(says, own, left, BELOW) if ax is None else room
+    with chart(ax, theme, says, size) as (drawn, look):
+        if ax is None:
+            put(drawn, own, left, BELOW)
+        ax = drawn
+        frame = _frame(ax, room, traces, lines, wide)
         sides = _sides(ax, look, frame, traces)
         for number, line in enumerate(lines):
             _line(ax, number, line, wide[number])
             _seen_whole(ax, frame, number, line)
         _ends(ax, look, frame, traces, lines, sides)
-        if len(traces) == 1:
-            _taps(ax, look, frame, traces[0], lines[0])
+        _taps(ax, look, frame)
         _growth_axes(ax, look, frame, lines)
         describe(ax, " ".join(map(_told, traces, lines)))
     return ax
@@ -182,9 +190,12 @@ def _growth_heading(traces: list[Trace], lines: list[Growth], wide: list[Growth]
         notes.append("Shaded: parallel branches, from the smallest field on.")
     if any(line.steps != other.steps for line, other in zip(lines, wide, strict=True)):
         notes.append("Drawn through: vertical; dashed: horizontal.")
-    if any(step.high != step.high for step in steps):
+    if any(line.pools for line in lines):
+        notes.append("Hollow: pools that see the whole image, those of gates, too.")
+    if unknown := sum([line.unknown for line in lines]):
         notes.append(
-            "Gaps: branches are misaligned or values changed places, so that no one field is true."
+            f"{unknown} layers are left out: branches are misaligned or values changed places, so "
+            "that no one field is true."
         )
     title = f"Receptive field along {_name(traces[0]) if len(traces) == 1 else 'networks'}"
     return Heading(title, "\n".join([*map(heading, traces), " ".join(notes)]))
@@ -197,6 +208,7 @@ def _told(trace: Trace, line: Growth) -> str:
     return (
         f"Receptive field along {heading(trace)}: {last.high:,} pixels after {last.depth} windows"
         + (f", larger than the image's {side[0]} after {past[0]}" if past else "")
+        + (f"; of {line.unknown} layers no one field is true" if line.unknown else "")
         + ("; the answer sees the whole image." if line.whole else ".")
     )
 
@@ -216,6 +228,8 @@ class _Frame(NamedTuple):
     top: float
     point: tuple[float, float]
     """One point, in depths and in pixels."""
+    taps: list["_Tap"]
+    """Of a single network."""
 
     def row(self, number: int) -> float:
         """The middle of a network's row in the band."""
@@ -223,30 +237,36 @@ class _Frame(NamedTuple):
 
 
 ROW = SMALL * LINE
-AROUND = 75.0
-"""What title, ticks and labels take above and below, in points."""
+ROWS = 4
+"""Of names of taps, at most."""
 GAP = 26.0
 """Points between the end of a line and its name."""
 
 
 def _frame(
-    ax: Axes, height: float, traces: list[Trace], lines: list[Growth], wide: list[Growth]
+    ax: Axes,
+    room: tuple[float, float],
+    traces: list[Trace],
+    lines: list[Growth],
+    wide: list[Growth],
 ) -> _Frame:
-    """The frame in `height` points."""
+    """The frame in axes of so many points (width, height)."""
+    width, height = room
     deepest = max(1, *[depth for line in lines for depth in line.depths])
     highest = max([step.high for line in (*lines, *wide) for step in line.known])
     sides = [side for trace in traces for side in trace.input_shape[1:]]
     highest = max([highest, *[side for side in sides if side < 3 * highest]])
-    width = max(ax.get_window_extent().width / ax.figure.dpi * 72 - 40, 80.0)
-    band = 1 - max(8.0 * len(traces), ROW) / height if any(line.pools for line in lines) else 1.0
-    roof = band - (2.2 * ROW if len(traces) == 1 else 6.0) / height
     texts = [*map(_end_text, traces, lines), "height of the image"]
     column = max([text_width(text, SMALL) for text in texts]) + GAP
     shown = deepest / (1 - min(column / width, 0.6))
+    taps = _landmarks(traces[0], lines[0], shown / width) if len(traces) == 1 else []
+    band = 1 - max(8.0 * len(traces), ROW) / height if any(line.pools for line in lines) else 1.0
+    rows = max([tap.row + 1.5 for tap in taps], default=0.6)
+    roof = band - rows * ROW / height
     top = highest / roof
     ax.set(xlim=(0, shown), ylim=(0, top))
     point = shown / width, top / height
-    return _Frame(len(traces), deepest, highest, highest, band * top, top, point)
+    return _Frame(len(traces), deepest, highest, highest, band * top, top, point, taps)
 
 
 def _end_text(trace: Trace, line: Growth) -> str:
@@ -320,10 +340,8 @@ def _sides(ax: Axes, look: Theme, frame: _Frame, traces: list[Trace]) -> dict[st
         for side, word in zip(sides, words, strict=False):
             if side <= frame.highest:
                 said[f"{word} of the image\n{side:,} px"] = side
-    for side in {*said.values()}:
-        ax.plot(
-            (0, frame.deepest), (side, side), "-.", color=look.muted, lw=0.8, gid=f"side {side}"
-        )
+    for row in {*said.values()}:
+        ax.plot((0, frame.deepest), (row, row), "-.", color=look.muted, lw=0.8, gid=f"side {row}")
     return said
 
 
@@ -362,7 +380,7 @@ def _ends(
             markersize=3.4,
             markevery=[2],
         )
-        ax.text(
+        text = ax.text(
             x,
             -middle,
             texts[number],
@@ -371,26 +389,48 @@ def _ends(
             linespacing=LINE,
             color=look.muted if is_side else look.ink,
         )
+        text.set_in_layout(False)
 
 
-def _taps(ax: Axes, look: Theme, frame: _Frame, trace: Trace, line: Growth) -> None:
-    """Landmarks of the network, or where its stages end: names in two rows above the lines."""
+class _Tap(NamedTuple):
+    """A landmark of the network, above the lines."""
+
+    text: str
+    depth: int
+    middle: float
+    """Of the text; further in than its depth, where it would leave the axes."""
+    row: int
+
+
+def _landmarks(trace: Trace, line: Growth, across: float) -> list[_Tap]:
+    """The taps of a network, or where its stages end, in rows in which no two meet.
+
+    `across` is a point in depths.
+    """
     marks = trace.taps or {layer.stage: number for number, layer in enumerate(trace.layers)}
     named: dict[int, list[str]] = {}
     for name, index in marks.items():
         if name and trace.layers[index].op != "input":
             named.setdefault(line.depths[index], []).append(name)
-    across, up = frame.point
-    ends = [-inf, -inf]
+    ends, placed = [0.0] * ROWS, list[_Tap]()
     for depth, names in sorted(named.items()):
-        ax.plot((depth, depth), (0, frame.roof), color=look.faint, lw=0.7, zorder=0)
-        text = ", ".join(names)
+        text = ", ".join(names) if len(names) < 3 else f"{names[0]} … {names[-1]}"
         half = text_width(text, SMALL) * across / 2
-        row = next((row for row, end in enumerate(ends) if end < depth - half), None)
+        middle = max(depth, half)
+        row = next((row for row, end in enumerate(ends) if end <= middle - half), None)
         if row is not None:
-            ends[row] = depth + half + 4 * across
-            y = frame.roof + (row * ROW + 1.5) * up
-            ax.text(depth, y, text, ha="center", size=SMALL, color=look.muted)
+            ends[row] = middle + half + 4 * across
+            placed.append(_Tap(text, depth, middle, row))
+    return placed
+
+
+def _taps(ax: Axes, look: Theme, frame: _Frame) -> None:
+    up = frame.point[1]
+    for text, depth, middle, row in frame.taps:
+        ax.plot((depth, depth), (0, frame.roof), color=look.faint, lw=0.7, zorder=0)
+        y = frame.roof + (row * ROW + 5) * up
+        behind = {"facecolor": look.paper, "edgecolor": "none", "pad": 1.0}
+        ax.text(middle, y, text, ha="center", size=SMALL, color=look.muted, bbox=behind)
 
 
 def _growth_axes(ax: Axes, look: Theme, frame: _Frame, lines: list[Growth]) -> None:
@@ -398,6 +438,7 @@ def _growth_axes(ax: Axes, look: Theme, frame: _Frame, lines: list[Growth]) -> N
     ax.set_xticks([depth for depth in depths if depth <= frame.deepest])
     sizes = MaxNLocator(6, integer=True).tick_values(0, frame.highest)
     ticks = {float(size): f"{size:,.0f}" for size in sizes if 0 <= size <= frame.highest}
+    ax.spines[["top", "right"]].set_visible(False)
     ax.spines.bottom.set_bounds(0, frame.deepest)
     ax.spines.left.set_bounds(0, frame.roof)
     if any(line.pools for line in lines):
@@ -526,13 +567,12 @@ def field(
     # under each other: a word for every branch, and the legend
     least = 60 + 2 * text_height("") * max(1, len(branches(seen)))
     shown = view(seen.image, seen.spans, ax, least=least)
-    with chart(ax, theme, _field_heading(seen), shown.size) as (ax, look):
+    with opened(ax, theme, _field_heading(seen), shown) as (ax, look):
         picture = _landscape(seen.image, look) if image is None else _picture(image, seen.image)
         height, width = seen.image
         ax.imshow(picture, extent=(-0.5, width - 0.5, height - 0.5, -0.5), zorder=0, gid="image")
-        lay(ax, shown)
         notes(ax, shown, _rectangles(ax, shown, seen))
-        legend(ax, shown, _centres(ax, look, seen))
+        legend(ax, shown, _centres(ax, look, shown, seen))
         describe(ax, _field_told(seen))
     return ax
 
@@ -619,7 +659,7 @@ NEIGHBOURS = 8
 """Centres are shown of so many units on each side; of all, in a map that is not much larger."""
 
 
-def _centres(ax: Axes, look: Theme, seen: Unit) -> list[Any]:
+def _centres(ax: Axes, look: Theme, shown: View, seen: Unit) -> list[Any]:
     """Draws the centre of the unit's field, and those of its neighbours; gives their legend."""
     rows, columns = (
         range(units)
@@ -653,7 +693,8 @@ def _centres(ax: Axes, look: Theme, seen: Unit) -> list[Any]:
     ]
     if seen.clipped != seen.spans:
         dashed: dict[str, Any] = {"fill": False, "linestyle": (0, (3, 2)), "edgecolor": look.ink}
-        handles.append(Patch(label="what lies in the padding", **dashed))
+        further = "" if shown.holds(seen.spans) else ", cut off here"
+        handles.append(Patch(label=f"what lies in the padding{further}", **dashed))
     return handles
 
 
@@ -662,8 +703,8 @@ def _landscape(image: Pair, look: Theme) -> Any:
     height, width = image
     rows, columns = numpy.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     ink = 0.10 + 0.12 * rows
-    ink[(rows - 0.26) ** 2 + ((columns - 0.76) * width / height) ** 2 < 0.012] = 0.04
-    for crest, wave, shade in ((0.58, 5.0, 0.26), (0.72, 8.0, 0.34), (0.86, 4.0, 0.42)):
+    ink[(rows - 0.26) ** 2 + ((columns - 0.76) * width / height) ** 2 < 0.012] = 0.34
+    for crest, wave, shade in ((0.58, 5.0, 0.28), (0.72, 8.0, 0.36), (0.86, 4.0, 0.44)):
         hill = rows > crest + 0.06 * numpy.sin(wave * columns + 20 * crest)
         ink[hill] = shade
     paper, muted = numpy.array(to_rgb(look.paper)), numpy.array(to_rgb(look.muted))

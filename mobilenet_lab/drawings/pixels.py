@@ -3,25 +3,38 @@
 All is in pixels of the input: the centre of the first is (0, 0), rows count downwards.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import inf
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from mobilenet_lab.drawings.canvas import LINE, PAGE, SMALL, TEXT, text_height, wrapped
+from mobilenet_lab.drawings.canvas import (
+    LINE,
+    PAGE,
+    SMALL,
+    TEXT,
+    TITLE,
+    Heading,
+    Theme,
+    chart,
+    text_height,
+    wrapped,
+)
 from mobilenet_lab.layers import Pair
 
 Spans = tuple[Pair, Pair]
 """First and last pixel, vertical and horizontal."""
 HEIGHT = 290.0
 """Of the image, at most, in points."""
-AROUND = 50.0
-"""What axes take beside the image, in points."""
+LEFT, BELOW, RIGHT = 44.0, 34.0, 6.0
+"""What ticks and labels take around an image, in points."""
 GAP = 24.0
-BEYOND = 0.6
+BEYOND = 0.7
 """How much of what lies outside of the image is shown, in sides of the image."""
 
 
@@ -44,8 +57,18 @@ class View(NamedTuple):
     """Room above the images, in points."""
     below: float
     """Room below them, in points: where the column needs it."""
-    size: tuple[float, float]
-    """Of a figure of its own, in points."""
+
+    @property
+    def box(self) -> tuple[float, float]:
+        """Width and height of the axes, in points."""
+        high = (self.bottom - self.top) * self.scale
+        wide = (self.end - self.left) * self.scale + self.column
+        return wide, self.above + high + self.below
+
+    def holds(self, spans: Spans) -> bool:
+        """Whether all of a field is shown."""
+        (top, bottom), (left, right) = spans
+        return self.top <= top <= bottom <= self.bottom and self.left <= left <= right <= self.right
 
     @property
     def step(self) -> float:
@@ -75,18 +98,40 @@ def view(
     (first, last), (start, end) = reach
     top, bottom = _shown(first, last, height)
     left, right = _shown(start, end, width)
-    if ax is None:
-        room, most = PAGE - AROUND, HEIGHT
-    else:
-        box = ax.get_window_extent()
-        room, most = (side / ax.figure.dpi * 72 for side in (box.width, box.height))
+    room, most = (PAGE - LEFT - RIGHT, HEIGHT) if ax is None else extent(ax)
     column = min(column, room / 2)
     free = room - column - (panels - 1) * GAP
     scale = min(free / (panels * (right - left)), (most - above) / (bottom - top))
-    high = (bottom - top) * scale
-    below = max(least - high, 0.0)
-    size = PAGE, above + high + below + 90
-    return View(image, left, right, top, bottom, panels, column, scale, above, below, size)
+    below = max(least - (bottom - top) * scale, 0.0)
+    return View(image, left, right, top, bottom, panels, column, scale, above, below)
+
+
+def sheet_size(
+    heading: Heading, box: tuple[float, float], left: float, below: float
+) -> tuple[float, float]:
+    """Size of a figure in which axes of a size have a heading, and room for ticks and labels."""
+    lines = len(wrapped(heading.subtitle, 0.75 * PAGE, SMALL))
+    above = 14 + TITLE * LINE + lines * SMALL * LINE
+    return left + box[0] + RIGHT, below + box[1] + above
+
+
+def put(ax: Axes, box: tuple[float, float], left: float, below: float) -> None:
+    """Places axes of a figure of their own, in points from its lower left corner.
+
+    The layouts of matplotlib take axes of equal scales for as large as they were before they were
+    made equal, and cut labels off.
+    """
+    figure = ax.figure
+    assert isinstance(figure, Figure)
+    figure.set_layout_engine("none")
+    wide, high = figure.get_size_inches() * 72
+    ax.set_position((left / wide, below / high, box[0] / wide, box[1] / high))
+
+
+def extent(ax: Axes) -> tuple[float, float]:
+    """Width and height of axes, in points."""
+    box = ax.get_window_extent()
+    return max(box.width / ax.figure.dpi * 72, 1.0), max(box.height / ax.figure.dpi * 72, 1.0)
 
 
 def _shown(first: int, last: int, side: int) -> Pair:
@@ -96,7 +141,20 @@ def _shown(first: int, last: int, side: int) -> Pair:
     return -before - margin, side - 1 + after + margin
 
 
-def lay(ax: Axes, view: View) -> None:
+@contextmanager
+def opened(
+    ax: Axes | None, theme: str, heading: Heading, view: View
+) -> Iterator[tuple[Axes, Theme]]:
+    """A chart whose axes are pixels."""
+    size = sheet_size(heading, view.box, LEFT, BELOW) if ax is None else extent(ax)
+    with chart(ax, theme, heading, size) as (drawn, look):
+        yield drawn, look
+        _lay(drawn, view)
+        if ax is None:
+            put(drawn, view.box, LEFT, BELOW)
+
+
+def _lay(ax: Axes, view: View) -> None:
     """Axes of pixels for every panel."""
     height, width = view.image
     ax.set(
@@ -105,6 +163,7 @@ def lay(ax: Axes, view: View) -> None:
         aspect="equal",
         anchor="NW",
     )
+    ax.spines.bottom.set_position(("data", view.bottom))
     ax.set_xlabel("column (pixels)", loc="left")
     ax.set_ylabel("row (pixels)", loc="top")
     across = _ticks(width, int(width * view.scale / 30))
@@ -113,7 +172,7 @@ def lay(ax: Axes, view: View) -> None:
         [str(tick) for _ in range(view.panels) for tick in across],
     )
     ax.set_yticks(_ticks(height, int(height * view.scale / 20)))
-    ax.spines[["left", "bottom"]].set_visible(False)
+    ax.spines[:].set_visible(False)
 
 
 def _ticks(side: int, most: int) -> list[int]:
@@ -168,7 +227,8 @@ def notes(ax: Axes, view: View, said: Sequence[Note]) -> None:
             linewidth=0.8,
             zorder=4,
         )
-        ax.text(x, middle, text, va="center", size=TEXT, linespacing=LINE)
+        said_there = ax.text(x, middle, text, va="center", size=TEXT, linespacing=LINE)
+        said_there.set_in_layout(False)
 
 
 def spread_out(
@@ -192,10 +252,12 @@ def spread_out(
 
 def legend(ax: Axes, view: View, handles: Sequence[Any]) -> None:
     """What the signs mean, at the foot of the column."""
-    ax.legend(
+    for handle in handles:
+        handle.set_label("\n".join(wrapped(handle.get_label(), view.column - 40, SMALL)))
+    drawn = ax.legend(
         handles=list(handles),
         loc="lower left",
-        bbox_to_anchor=(view.end + 12 / view.scale, ax.get_ylim()[0]),
+        bbox_to_anchor=(view.end + 12 / view.scale, view.bottom + view.below / view.scale),
         bbox_transform=ax.transData,
         borderaxespad=0.0,
         borderpad=0.0,
@@ -203,3 +265,4 @@ def legend(ax: Axes, view: View, handles: Sequence[Any]) -> None:
         labelspacing=0.5,
         fontsize=SMALL,
     )
+    drawn.set_in_layout(False)
