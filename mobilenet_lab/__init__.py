@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mobilenet_lab import drawings as draw
+    import mobilenet_lab.drawings as draw  # noqa: F401
     from mobilenet_lab.analysis import analyse as analyse
     from mobilenet_lab.errors import LabError as LabError
     from mobilenet_lab.layers import Trace as Trace

@@ -653,9 +653,13 @@ def draw(
     if output is None:
         kinds.show(kind.value, networks, theme=theme.value, **options)
         return
-    format = format or output.suffix.lower().removeprefix(".")
+    piped = output == Path("-")
+    format = format or ("svg" if piped else output.suffix.lower().removeprefix("."))
     drawn = kinds.file(kind.value, networks, format, theme=theme.value, **options)
-    write_file(output, drawn, force)
+    if piped:
+        typer.echo(drawn, nl=False)
+    else:
+        write_file(output, drawn, force)
 
 
 @app.command()

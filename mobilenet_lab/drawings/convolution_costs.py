@@ -275,8 +275,8 @@ class Pairing(NamedTuple):
 
 
 def areas(
-    c: int = 64,
-    d: int = 128,
+    c_in: int = 64,
+    c_out: int = 128,
     kernel: int = 3,
     size: int = 3,
     *,
@@ -285,14 +285,14 @@ def areas(
 ) -> Axes:
     """81cd, and 9c + cd, as areas: the comparison that mixes units, and the two fair ones.
 
-    A k x k convolution of c to d channels, standard and depthwise-separable, at one position of the
+    A k x k convolution of c = c_in to d = c_out channels, standard and depthwise-separable, at one position of the
     output and at all size x size of them; every area of the figure has one scale.
 
     Raises:
         UnknownNameError: there is no such theme.
         LabError: a number of no use.
     """
-    c, d = _whole("c", c), _whole("d", d)
+    c, d = _whole("c_in", c_in), _whole("c_out", c_out)
     kernel, size = _whole("kernel", kernel), _whole("size", size)
     pairs = pairings(c, d, kernel, size)
     share = conv2d_macs(kernel, c, c, 1, 1, groups=c) / conv2d_macs(1, c, d, 1, 1)

@@ -7,7 +7,6 @@ from typing import Any
 import matplotlib
 from matplotlib import pyplot
 from matplotlib.axes import Axes
-from matplotlib.backends.registry import BackendFilter, backend_registry
 from matplotlib.figure import Figure
 
 from mobilenet_lab import drawings
@@ -18,6 +17,8 @@ SHEET = ("ax", "theme")
 """What every kind takes."""
 NETWORKS = ("width", "resolution", "classes", "in_channels", "input")
 """Options of whoever traces a network."""
+WITHOUT_SCREEN = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
+"""Backends of matplotlib that only write files; it takes the first where there is no screen."""
 FLAGS = {"c_in": "--in", "c_out": "--out"}
 """Options that the command line calls otherwise."""
 
@@ -48,7 +49,7 @@ def show(kind: str, networks: Sequence[str], **options: Any) -> None:
     Raises:
         LabError: there is no screen, or as `draw`.
     """
-    if pyplot.get_backend().lower() not in backend_registry.list_builtin(BackendFilter.INTERACTIVE):
+    if pyplot.get_backend().lower() in WITHOUT_SCREEN:
         raise LabError("there is no screen to draw on; --output FILE writes PNG, SVG or PDF")
     draw(kind, networks, **options)
     pyplot.show()
@@ -92,11 +93,12 @@ def _check_options(kind: str, options: dict[str, Any], parameters: Any) -> None:
     known = dict.fromkeys([*own, *(NETWORKS if traces else ())])
     for key in options:
         if key not in known and not (traces and key not in FIGURES):
-            flags = ", ".join(map(_flag, known))
-            raise LabError(f"draw {kind} takes no {_flag(key)}; it takes {flags}")
+            flags = ", ".join(map(flag, known))
+            raise LabError(f"draw {kind} takes no {flag(key)}; it takes {flags}")
 
 
-def _flag(option: str) -> str:
+def flag(option: str) -> str:
+    """What the command line calls an option."""
     return FLAGS.get(option, f"--{option.replace('_', '-')}")
 
 
@@ -104,6 +106,6 @@ FIGURES = frozenset(
     each.name
     for make in drawings.KINDS.values()
     for each in signature(make).parameters.values()
-    if each.name not in (*SHEET, *NETWORKS) and each.kind is Parameter.KEYWORD_ONLY
+    if each.name not in (*SHEET, *NETWORKS)
 )
 """Options of one kind or another: none of them is meant for a network."""

@@ -228,7 +228,7 @@ def test_the_fair_ratios_are_equal_and_the_mixed_one_is_not() -> None:
     assert sum("different things" in text for text in texts) == 1
 
 
-@pytest.mark.parametrize("what", ["c", "d", "kernel", "size"])
+@pytest.mark.parametrize("what", ["c_in", "c_out", "kernel", "size"])
 def test_areas_of_no_use_are_told(what: str) -> None:
     for value in (0, -1, 1.5, "x", [3], None):
         with pytest.raises(LabError, match=f"^{what} must be a whole number from 1"):

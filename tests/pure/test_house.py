@@ -375,6 +375,13 @@ def test_a_command_leaves_the_heavy_packages_out(command: str) -> None:
     assert modules & set(HEAVY) == set()
 
 
+def test_drawing_leaves_torch_out(tmp_path: Path) -> None:
+    path = tmp_path / "v2.svg"
+    _, modules = loaded(SPY, "draw", "network", "mobilenet_v2", "--output", str(path))
+    assert path.exists()
+    assert modules & set(HEAVY) == DRAWING
+
+
 def test_importing_the_package_imports_nothing_heavy() -> None:
     script = "import json, sys, mobilenet_lab; print(json.dumps([*sys.modules]), file=sys.stderr)"
     _, modules = loaded(script)

@@ -25,10 +25,13 @@ COMMANDS = re.findall(r"^\| `mobilenet-lab (.*?)` \|", TEXT, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if not each.startswith("verify")])
-def test_every_command_of_the_table_answers(command: str) -> None:
+def test_every_command_of_the_table_answers(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, command.split())
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout
+    assert bool(result.stdout) != any(tmp_path.iterdir()), "printed, or written to a file"
 
 
 def test_there_are_commands_to_try() -> None:
