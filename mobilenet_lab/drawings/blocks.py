@@ -124,7 +124,7 @@ def _strip(graph: Graph, scale: float) -> Strip:
     """A block with columns as wide as the page has room, if it fits in one band."""
     strip = Layout(graph, scale).strip()
     bands = folded(strip, ROOM)
-    spare = ROOM - (bands[0].right - bands[0].left)
+    spare = max(ROOM - 1 - (bands[0].right - bands[0].left), 0.0)  # places are rounded
     columns = Layout(graph, scale, MOST_EXTRA).strip().width - strip.width
     if len(bands) > 1 or not columns:
         return strip
