@@ -40,22 +40,26 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("registry",),
     ("importers/",),
     ("networks",),
+    ("training/",),
     ("analysis", "accuracies"),
     ("conventions", "resolutions", "families"),
     ("reports/",),
     ("output",),
     ("verbs/",),
-    ("verification", "reconciliation", "roofline", "effective_fields"),
+    ("verification", "reconciliation", "roofline", "effective_fields", "prediction", "fine_tuning"),
     ("drawings/",),
     ("cli",),
     ("__init__", "__main__"),
 )
-AMONG_THEMSELVES = ("reports/", "verbs/", "importers/", "drawings/")
+AMONG_THEMSELVES = ("reports/", "verbs/", "importers/", "drawings/", "training/")
 """Levels whose files may import each other."""
 LAZY = ("cli", "__init__")
 """Files that name all rooms: beside ALWAYS_NEEDED, they import them inside functions only."""
 ALWAYS_NEEDED = ("errors", "output")
-MEET_TORCH = ("networks", "verification", "reconciliation", "effective_fields")
+MEET_TORCH = (
+    *("networks", "verification", "reconciliation"),
+    *("effective_fields", "prediction", "fine_tuning"),
+)
 """Files of the pure side that call the torch side, inside their functions."""
 
 HEAVY = (
@@ -280,6 +284,10 @@ def test_what_is_around_the_layers_knows_no_architecture(file: str) -> None:
         "counters/": {"counters/__init__"},
         "interpreter_torch": {"blocks_torch", "errors", "layers"},
         "detection/": {"errors", "detection/priors", "detection/predictor_torch"},
+        "training/": {
+            *("errors", "weights"),
+            *(file for file in FILES if file.startswith("training/")),
+        },
         "importers/": {
             *("errors", "layers", "tape", "importers/naming", "counters/__init__"),
             *(file for file in TORCH if file.startswith("importers/")),

@@ -1,0 +1,1 @@
+"""What classifiers need beyond their layers: images, recipes, training, prediction."""
