@@ -83,8 +83,8 @@ def _heading(found: list[Effective]) -> Heading:
     return Heading(
         f"What moves a unit of {first.unit.layer.name}",
         f"{heading(first.unit.trace)}\n{numbers(first.unit)}\n"
-        f"Colour: absolute gradient of the unit, the mean over {first.images} inputs of normal "
-        "noise, on a scale of square roots.",
+        f"Colour: mean absolute gradient over {first.images} inputs of normal noise, scale of "
+        "square roots.",
     )
 
 
@@ -150,7 +150,7 @@ def _panel(ax: Axes, look: Theme, shown: View, panel: int, one: Effective) -> No
         rectangle(ax, shown, spans, f"{kind} {panel}", panel, **_edges(look)[kind])
     text = "\n".join(_above(one, shown.panels))
     row = shown.top - 3 / shown.scale
-    ax.text(shift - 0.5, row, text, va="bottom", size=SMALL, linespacing=LINE)
+    ax.text(shown.left + shift, row, text, va="bottom", size=SMALL, linespacing=LINE)
 
 
 def _square(one: Effective) -> list[tuple[float, float]]:

@@ -28,6 +28,7 @@ from mobilenet_lab.drawings.canvas import (
 )
 from mobilenet_lab.drawings.pixels import (
     BELOW,
+    RIGHT,
     Note,
     Spans,
     View,
@@ -160,7 +161,9 @@ def growth(
             raise LabError(f"{_name(trace)}: no layer's receptive field is known")
     says = _growth_heading(traces, lines, wide)
     left = 78.0 if any(line.pools for line in lines) else 54.0
-    own = PAGE - left - 6, max(230.0, len(lines) * 2.6 * ROW)
+    words = [*map(_end_text, traces, lines), *["side\npx"] * len({*_image_sides(traces)})]
+    column = sum(text_height(text, SMALL) for text in words)
+    own = PAGE - left - RIGHT, max(230.0, column + ROW * (2 + len(lines)))
     room = own if ax is None else extent(ax)
     size = sheet_size(says, own, left, BELOW) if ax is None else room
     with chart(ax, theme, says, size) as (drawn, look):
@@ -254,7 +257,7 @@ def _frame(
     width, height = room
     deepest = max(1, *[depth for line in lines for depth in line.depths])
     highest = max([step.high for line in (*lines, *wide) for step in line.known])
-    sides = [side for trace in traces for side in trace.input_shape[1:]]
+    sides = _image_sides(traces)
     highest = max([highest, *[side for side in sides if side < 3 * highest]])
     texts = [*map(_end_text, traces, lines), "height of the image"]
     column = max([text_width(text, SMALL) for text in texts]) + GAP
@@ -329,6 +332,10 @@ def _look(number: int) -> tuple[str, str]:
     """Colour and marker of a network, told apart by both."""
     rounds = number // len(CYCLE)
     return CYCLE[number % len(CYCLE)], MARKERS[(number + rounds) % len(MARKERS)]
+
+
+def _image_sides(traces: list[Trace]) -> list[int]:
+    return [side for trace in traces for side in trace.input_shape[1:]]
 
 
 def _sides(ax: Axes, look: Theme, frame: _Frame, traces: list[Trace]) -> dict[str, float]:
@@ -633,7 +640,7 @@ def _rectangles(ax: Axes, shown: View, seen: Unit) -> list[Note]:
                 shown,
                 branch.spans,
                 f"padding {branch.windows}",
-                fill=False,
+                facecolor=(*to_rgb(colour), 0.08 if number == 0 else 0.0),
                 edgecolor=colour,
                 linestyle=(0, (3, 2)),
                 linewidth=1.0,
@@ -647,6 +654,7 @@ def _rectangles(ax: Axes, shown: View, seen: Unit) -> list[Note]:
                 facecolor=(*to_rgb(colour), 0.16 if number == 0 else 0.0),
                 edgecolor=colour,
                 linewidth=1.5,
+                zorder=2.0 - 0.01 * number,
             )
         (top, _), (_, right) = branch.spans
         at = min(right + 0.5, shown.right), max(top - 0.5, shown.top)

@@ -34,8 +34,8 @@ HEIGHT = 290.0
 LEFT, BELOW, RIGHT = 44.0, 34.0, 6.0
 """What ticks and labels take around an image, in points."""
 GAP = 24.0
-BEYOND = 0.7
-"""How much of what lies outside of the image is shown, in sides of the image."""
+BEYOND, CUT = 0.7, 0.15
+"""In sides of the image: what is shown of a field outside of it, and what if that is not all."""
 
 
 class View(NamedTuple):
@@ -112,7 +112,7 @@ def sheet_size(
     """Size of a figure in which axes of a size have a heading, and room for ticks and labels."""
     lines = len(wrapped(heading.subtitle, 0.75 * PAGE, SMALL))
     above = 14 + TITLE * LINE + lines * SMALL * LINE
-    return left + box[0] + RIGHT, below + box[1] + above
+    return max(left + box[0] + RIGHT, PAGE), below + box[1] + above
 
 
 def put(ax: Axes, box: tuple[float, float], left: float, below: float) -> None:
@@ -135,9 +135,10 @@ def extent(ax: Axes) -> tuple[float, float]:
 
 
 def _shown(first: int, last: int, side: int) -> Pair:
-    most = round(BEYOND * side)
+    """The first and last pixel that are shown along one axis."""
     margin = max(1, side // 50)
-    before, after = (min(max(over, 0), most) for over in (-first, last - side + 1))
+    overs = (max(over, 0) for over in (-first, last - side + 1))
+    before, after = (over if over <= BEYOND * side else round(CUT * side) for over in overs)
     return -before - margin, side - 1 + after + margin
 
 
