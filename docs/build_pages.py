@@ -8,6 +8,7 @@ import argparse
 import inspect
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +56,7 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+@cache
 def page(name: str) -> str:
     """The page of one network."""
     module, paper, entry = (
@@ -113,6 +115,7 @@ def how_to_run(name: str) -> str:
             "```sh",
             f"mobilenet-lab summary {name}",
             f"mobilenet-lab field {name}",
+            f"mobilenet-lab draw network {name} --output {name}.svg",
             f"mobilenet-lab published {name}",
             f"mobilenet-lab verify {name}  # needs the torch extra",
             "```",
@@ -129,6 +132,7 @@ def how_to_run(name: str) -> str:
     )
 
 
+@cache
 def index() -> str:
     """The page that lists the others."""
     lines = [
