@@ -204,6 +204,18 @@ def test_marks_taps_and_answers(name: str) -> None:
     } >= {*mine.trace.taps}
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_large", "replknet_31b", "mixnet_s"])
+def test_skips_are_where_something_is_added(name: str) -> None:
+    mine = drawn(name)
+    adds = [
+        number
+        for number, line in enumerate(mine.lines)
+        if "add" in {mine.trace.layers[index].op for index in line.fold.units[0]}
+    ]
+    assert adds
+    assert adds == [number for number, line in enumerate(mine.lines) if line.summary.skip]
+
+
 def names(name: str) -> list[str]:
     return [line.fold.name for line in drawn(name).lines]
 
@@ -232,6 +244,34 @@ def test_a_tap_and_a_difference_break_a_fold() -> None:
     assert folds(lambda net, number: {}) == whole
     assert folds(lambda net, number: {"groups": 1 + number // 2, "name": "c"}) == whole
     assert folds(lambda net, number: {"stride": 1}) == [("input", 1), ("b.0–3", 4)]
+
+
+def test_a_landmark_inside_of_a_block_breaks_a_fold() -> None:
+    def folds(tapped: bool) -> list[str]:
+        net = Net()
+        x = net.input(8, 16)
+        for number in range(3):
+            with net.block(f"b.{number}"):
+                x = net.conv(x, 8, name="one")
+                if tapped and number == 1:
+                    net.tap("C1", x)
+                x = net.conv(x, 8, name="two")
+        return [row.name for row in folded(net.trace(x), "block")]
+
+    assert folds(False) == ["input", "b.0–2"]
+    assert folds(True) == ["input", "b.0", "b.1", "b.2"]
+
+
+def test_an_activation_stands_with_what_it_follows_unless_that_is_a_landmark() -> None:
+    def folds(tapped: bool) -> list[str]:
+        net = Net()
+        x = net.conv2d(net.input(8, 16), 8, 3, name="conv")
+        if tapped:
+            net.tap("C1", x)
+        return [row.name for row in folded(net.trace(net.act(x, "relu", name="act")), "block")]
+
+    assert folds(False) == ["input", "conv, act"]
+    assert folds(True) == ["input", "conv", "act"]
 
 
 def test_blocks_that_do_not_hang_together_are_rows_of_their_own() -> None:
