@@ -13,6 +13,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 import matplotlib
+from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -31,6 +32,8 @@ PAGE = 520.0
 LINE = 1.25
 """Height of a line of text, in letter sizes."""
 MARGIN = 6.0
+SALT = "mobilenet_lab"
+"""Of the names inside an SVG, which would else be random."""
 HINTING = 1.07
 """What letters may gain in width when they are fitted to pixels."""
 
@@ -104,8 +107,22 @@ def style(theme: Theme) -> dict[Any, Any]:
         "legend.frameon": False,
         "hatch.linewidth": 0.6,
         "text.parse_math": False,
-        "svg.hashsalt": "mobilenet_lab",
+        "svg.hashsalt": SALT,
     }
+
+
+@contextmanager
+def parameters(ours: dict[Any, Any]) -> Iterator[None]:
+    """Sets some of matplotlib's parameters while it is open.
+
+    `rc_context` would restore all others, too: also what Jupyter sets when the first figure is made.
+    """
+    before = {key: matplotlib.rcParams[key] for key in ours}
+    matplotlib.rcParams.update(ours)
+    try:
+        yield
+    finally:
+        matplotlib.rcParams.update(before)
 
 
 class Picture(Figure):
@@ -137,7 +154,7 @@ def rendered(figure: Figure, format: str) -> bytes:
         "pdf": {"Subject": says, "CreationDate": None, "Creator": None, "Producer": None},
     }
     file = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "mobilenet_lab"}):
+    with parameters({"svg.hashsalt": SALT}):
         figure.savefig(
             file,
             format=format,
@@ -173,7 +190,7 @@ def chart(
         UnknownNameError: there is no such theme.
     """
     look = theme_called(theme)
-    with matplotlib.rc_context(style(look)):
+    with parameters(style(look)):
         if ax is None:
             ax = _figure(size, layout="constrained").add_subplot()
         width = ax.bbox.width / ax.figure.dpi * 72
@@ -211,7 +228,7 @@ def sheet(
     title = wrapped(heading.title, width - 2 * MARGIN, TITLE, "bold")
     lines = wrapped(heading.subtitle, width - 2 * MARGIN, SMALL)
     above = len(title) * TITLE * LINE + len(lines) * SMALL * LINE + 2 * MARGIN
-    with matplotlib.rc_context(style(look)):
+    with parameters(style(look)):
         if ax is None:
             ax = _figure((width, height + above)).add_axes((0.0, 0.0, 1.0, 1.0))
         ax.set(xlim=(0, width), ylim=(0, height + above), aspect="equal")
@@ -233,8 +250,6 @@ def sheet(
 
 
 def _figure(size: tuple[float, float], **layout: Any) -> Figure:
-    from matplotlib import pyplot
-
     width, height = size
     return pyplot.figure(FigureClass=Picture, figsize=(width / 72, height / 72), **layout)
 

@@ -1,5 +1,7 @@
 """The sheet of every figure: themes, headings, files, descriptions."""
 
+import nbclient
+import nbformat
 import pytest
 from matplotlib import pyplot
 
@@ -122,3 +124,23 @@ def test_lines_break_between_words() -> None:
 def test_what_is_not_known_is_said(call: object, kind: str) -> None:
     with pytest.raises(UnknownNameError, match=f"unknown {kind}"):
         call()
+
+
+def test_jupyter_shows_every_figure_with_its_description() -> None:
+    """A kernel sets its own parameters when the first figure is made, and must keep them."""
+    cells = [
+        "import mobilenet_lab as lab",
+        "ax = lab.draw.ratio()\nassert ax.figure.alt",
+        'lab.draw.areas(theme="dark");',
+        "from matplotlib import pyplot\n_, ax = pyplot.subplots()\nlab.draw.ratio(ax=ax);",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    shown = [
+        [output.data for output in cell.outputs if output.output_type == "display_data"]
+        for cell in notebook.cells
+    ]
+    assert [len(each) for each in shown] == [0, 1, 1, 1]
+    for data in (shown[1][0], shown[2][0]):
+        assert 'alt="' in data["text/html"]
+    assert "image/png" in shown[3][0]
