@@ -142,7 +142,8 @@ class Layout:
         if len(bundle.branches) > 1:
             combine = bundle.join >= 0 and self.graph.nodes[bundle.join].kind == "combine"
             if fork:
-                bundle.before = self.fan + (0.0 if combine else self._hang(bundle.fork))
+                hang = self._hang(bundle.fork)
+                bundle.before = max(self.fan, hang + 4) if combine else self.fan + hang
             if join:
                 bundle.after = 0.0 if combine else 4.0 + self.fan
         bundle.width = bundle.before + max(widths) + bundle.after

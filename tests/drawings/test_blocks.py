@@ -107,6 +107,20 @@ def test_a_step_says_what_it_does() -> None:
     ]
 
 
+def test_what_others_read_too_is_a_step_of_its_own() -> None:
+    net = Net()
+    with net.block("swish"):
+        x = net.conv2d(net.input(3, 8), 4, 3)
+        answer = net.mul(x, net.act(x, "sigmoid"))
+    made = graph(net.trace(answer))
+    assert [node.lines[0] for node in made.nodes if node.rows] == [
+        "convolution",
+        "sigmoid",
+        "multiply",
+    ]
+    assert flaws(block(net.trace(answer)).figure) == []
+
+
 @pytest.mark.parametrize(
     ("network", "name", "linear"),
     [
@@ -174,11 +188,15 @@ def test_every_network_is_drawn_true(drawn: tuple[Graph, Axes]) -> None:
         assert bool(op.get_hatch()) == steps[each].linear
 
     for each in steps:
-        bars = [bar for key, bar in with_gid(ax, "map").items() if key.startswith(f"{each}:")]
-        heights = [bar.get_height() for bar in bars if isinstance(bar, Rectangle)]
+        maps = with_gid(ax, "map")
+        bars = [maps[f"{each}:{part}"] for part in range(len(steps[each].parts))]
+        heights = [bar.get_height() for bar in bars]
         assert sum(heights) == pytest.approx(sides(ops[each])[1])
-        made_by = steps[each].parts
-        assert heights == pytest.approx([part * scale for part in made_by])
+        corners = ops[each].get_xy()
+        assert (bars[0].get_y() + heights[0], bars[-1].get_y()) == pytest.approx(
+            (corners[2][1], corners[3][1])
+        )
+        assert heights == pytest.approx([part * scale for part in steps[each].parts])
 
     words = list(with_gid(ax, "words").values())
     assert sum(numbers(words, "params")) == made.row.params
@@ -274,6 +292,14 @@ def test_branches_stand_in_the_order_of_their_sum() -> None:
     last = ["conv1x1.conv", "conv3x3.conv", "conv5x5.conv", "pool_proj.conv"]
     heights = [ops[f"inception3a.{each}"].get_xy()[:, 1].mean() for each in last]
     assert heights == sorted(heights, reverse=True)
+    net = Net()
+    x = net.input(3, 8)
+    with net.block("two"):
+        first = net.conv2d(x, 4, 3, name="first")
+        second = net.conv2d(x, 6, 3, name="second")
+        answer = net.concat(second, first)
+    ops = with_gid(block(net.trace(answer)), "op")
+    assert ops["two.second"].get_xy()[:, 1].min() > ops["two.first"].get_xy()[:, 1].max()
 
 
 def test_several_blocks_have_one_scale() -> None:
