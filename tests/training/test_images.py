@@ -177,7 +177,7 @@ def test_sizes_of_an_attack_and_of_nothing(tmp_path: Path) -> None:
 def test_numbers_of_unknown_white(tmp_path: Path) -> None:
     for mode, value in (("F", 0.5), ("I", 2**20), ("I", -1)):
         path = saved(Image.new(mode, (4, 4), value), tmp_path / "wide.tif")
-        with pytest.raises(BadImageError, match="wide.tif is damaged"):
+        with pytest.raises(BadImageError, match=r"wide\.tif is damaged"):
             open_rgb(path)
 
 
