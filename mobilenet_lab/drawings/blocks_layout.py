@@ -146,6 +146,9 @@ class Layout:
                 bundle.before = max(self.fan, hang + 4) if combine else self.fan + hang
             if join:
                 bundle.after = 0.0 if combine else 4.0 + self.fan
+        elif bundle.nodes:  # a chain in a chain: their words are not in one row
+            bundle.before = self._hang(bundle.fork) + 4 if fork else 0.0
+            bundle.after = max(map(self._hang, bundle.nodes)) + 4 if join else 0.0
         bundle.width = bundle.before + max(widths) + bundle.after
 
     def _ends(self, bundle: Bundle) -> Iterator[int]:
