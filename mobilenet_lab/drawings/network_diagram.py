@@ -4,7 +4,7 @@ Rows run from the input down. At the left flows what one row hands to the next, 
 it what is handed to later ones: taps of detectors, skips between blocks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Arc, Circle, FancyBboxPatch, Polygon, Rectangle
 
-from mobilenet_lab.analysis import analyse
 from mobilenet_lab.drawings.canvas import (
     MARGIN,
     PAGE,
@@ -24,64 +23,32 @@ from mobilenet_lab.drawings.canvas import (
     sheet,
     text_width,
 )
-from mobilenet_lab.drawings.network_folding import (
-    Fold,
-    Link,
-    channel_axes,
-    folded,
-    laid,
-    links,
-    sides,
-)
-from mobilenet_lab.drawings.network_summary import Step, Summary, summary
-from mobilenet_lab.errors import LabError, UnknownNameError
-from mobilenet_lab.families import FAMILIES
-from mobilenet_lab.layers import Shape, Trace
+from mobilenet_lab.drawings.network_folding import Link, laid
+from mobilenet_lab.drawings.network_legend import DOT, THICK, Legend
+from mobilenet_lab.drawings.network_lines import Line, goes_down, is_output, rows, shown_sides
+from mobilenet_lab.drawings.network_summary import Step, Summary
+from mobilenet_lab.drawings.network_words import SPACE, cut, fitted, pieces, words_width
+from mobilenet_lab.layers import Trace
 from mobilenet_lab.networks import Network, trace
 from mobilenet_lab.reports.table import write
 from mobilenet_lab.verbs.common import CONVENTION, heading, unknown_operations
 
-LEVELS = ("block", "stage")
-MOST_ROWS, MOST_LANES = 60, 12
-"""What a reader can follow on one page."""
 ROW, GAP = 25.0, 3.0
 """Height of a row, and what is left between large maps."""
 LARGEST, SMALLEST = 48.0, 20.0
 """The longest side of a map, in points: SMALLEST where large maps are many."""
-BAR, LONGEST, THICK = 64.0, 150.0, 5.0
-"""The bar of the most channels: its least and greatest length, and its thickness."""
-OUTPUT = "output"
-"""The tag of an answer of the network."""
-DOT = 1.4
-"""The frame of a map that is smaller than this, in points, so that it can be seen."""
 LANE, SPINE = 7.0, 9.0
 """Distance of two lanes, and of the rows' own line from the last lane and from the texts."""
 WORDS = 240.0
 """Room that the words of a row may ask for; longer ones are shortened."""
-SPACE = 3.0
-"""Between two words."""
 HEADER = 15.0
 """Height of the line of columns' titles, and of that of a section."""
 NUMBERS, SHARES = 43.0, 34.0
 """Widths of the columns of MACs and of shares."""
 
 
-class Line(NamedTuple):
-    """One row of the diagram, with its numbers."""
-
-    fold: Fold
-    summary: Summary
-    shape: Shape
-    """What it hands on."""
-    channels: int
-    map: Shape
-    """The other extents of its shape; () of a vector."""
-    macs: int | None
-    """Those of all repetitions; None if nothing is known of them."""
-    share: float
-    """Of the MACs of the network."""
-    tags: tuple[str, ...]
-    """Names of its taps, with their shape where they are not its output; "output"."""
+BAR, LONGEST = 64.0, 150.0
+"""The bar of the most channels: its least and greatest length."""
 
 
 class Place(NamedTuple):
@@ -127,82 +94,10 @@ def network(
     found = trace(network, **options)
     lines, flow, rows_are = rows(found, level)
     lanes = laid(flow, goes_down([line.fold for line in lines]))
-    return _Diagram(found, lines, flow, lanes, rows_are).drawn(ax, theme)
+    return Diagram(found, lines, flow, lanes, rows_are).drawn(ax, theme)
 
 
-def rows(trace: Trace, level: str | None = None) -> tuple[list[Line], list[Link], str]:
-    """The rows of a diagram with their numbers, what flows between them, and their level.
-
-    Raises:
-        UnknownNameError: there is no such level.
-        LabError: the rows, or the lanes beside them, are too many.
-    """
-    if level is not None and level not in LEVELS:
-        raise UnknownNameError("level", level, LEVELS, f"known: {', '.join(LEVELS)}")
-    for tried in LEVELS if level is None else (level,):
-        folds = folded(trace, tried)
-        flow = links(trace, folds)
-        lanes = laid(flow, goes_down(folds))
-        count = 1 + max([number for _, number in lanes], default=-1)
-        if len(folds) <= MOST_ROWS and count <= MOST_LANES:
-            return _lines(trace, folds), flow, tried
-    raise LabError(
-        f"{trace.name or 'the network'} has {len(folds)} {tried}s that differ and {count} "
-        f"connections side by side, a diagram at most {MOST_ROWS} and {MOST_LANES}: "
-        f"`summary --level stage` shows them"
-    )
-
-
-def goes_down(folds: Sequence[Fold]) -> Callable[[Link], bool]:
-    """What tells whether a link goes from a row's output to the next row."""
-    return lambda link: folds[link.start].exit == link.layer and link.ends[0] == link.start + 1
-
-
-def _lines(trace: Trace, folds: Sequence[Fold]) -> list[Line]:
-    analysis = analyse(trace)
-    numbers = {row.name: row for row in analysis.rows}
-    axes = channel_axes(trace)
-    taps: dict[int, list[str]] = {}
-    for name, index in trace.taps.items():
-        taps.setdefault(index, []).append(name)
-    lines = []
-    for fold in folds:
-        own = [trace.layers[index] for index in fold.layers]
-        counted = [numbers[layer.name] for layer in own if layer.op != "input"]
-        macs = sum([row.macs for row in counted])
-        known = macs if macs or not any(row.unknown for row in counted) else None
-        last = trace.layers[fold.exit]
-        tags = []
-        for index in fold.layers:
-            shape = trace.layers[index].out_shape
-            beside = f" {write(shape, 'shape')}" if index != fold.exit else ""
-            if index in taps:
-                tags.append(f"{', '.join(taps[index])}{beside}")
-            if index in trace.outputs:
-                tags.append(f"{OUTPUT}{beside}")
-        lines.append(
-            Line(
-                fold,
-                summary(trace, fold.units[0]),
-                last.out_shape,
-                last.out_shape[axes[fold.exit]],
-                sides(last.out_shape, axes[fold.exit]),
-                known if counted else None,
-                macs / analysis.total.macs if analysis.total.macs else 0.0,
-                tuple(tags),
-            )
-        )
-    return lines
-
-
-def shown_sides(line: Line) -> tuple[float, float]:
-    """Width and height of a row's map in pixels; one side of a sequence, none of a vector."""
-    if not line.map:
-        return 0, 0
-    return line.map[-1], line.map[-2] if len(line.map) > 1 else 0
-
-
-class _Diagram:
+class Diagram:
     """Everything that is drawn of one network."""
 
     def __init__(
@@ -272,9 +167,9 @@ class _Diagram:
         name = text_width(self.called(line), TEXT) + 8
         times = text_width(f"×{line.fold.times}", TEXT, "bold") + 6 if line.fold.times > 1 else 0
         tags = sum([text_width(tag, SMALL) + 10 for tag in line.tags])
-        does = _width(self.told(number, line.summary.steps))
+        does = words_width(self.told(number, line.summary.steps))
         if does > WORDS:
-            does = min(WORDS, _width(self.told(number, line.summary.counts)))
+            does = min(WORDS, words_width(self.told(number, line.summary.counts)))
         return max(name + times + tags, does) + 4
 
     def called(self, line: Line) -> str:
@@ -316,7 +211,7 @@ class _Diagram:
             *unknown_operations(self.trace),
         ]
         title = Heading(heading(self.trace), "\n".join(notes))
-        legend = _Legend(self)
+        legend = Legend(self)
         with sheet(ax, theme, title, (PAGE, self.height + legend.height + 2 * MARGIN)) as (
             ax,
             look,
@@ -388,7 +283,7 @@ class _Diagram:
                 )
             )
             style = {"color": self.look.muted, "weight": "bold"}
-            self.text(self.at.text, top - HEADER / 2, _fitted(section, self.at.room), **style)
+            self.text(self.at.text, top - HEADER / 2, fitted(section, self.at.room), **style)
 
     def runs(self) -> None:
         """A bracket along several rows that are repeated together."""
@@ -452,21 +347,23 @@ class _Diagram:
     def row(self, number: int, line: Line) -> None:
         """One row: its node, texts, map, bar and numbers."""
         y, at, look = self.y(number), self.at, self.look
-        self.node(at.spine, y, line.summary, any(map(_is_output, line.tags)), f":{number}")
+        self.node(at.spine, y, line.summary, any(map(is_output, line.tags)), f":{number}")
         self.name(number, line, y + 5.5)
         self.words(number, line.summary, y - 5)
         wide, high = [side * at.scale for side in shown_sides(line)]
         if line.map:
             high = high or THICK
             dot = max(wide, high) < DOT
+            if dot:
+                self.dot(at.map, y, f"dot:{number}")
             self.ax.add_artist(
                 Rectangle(
                     (at.map - wide / 2, y - high / 2),
                     wide,
                     high,
                     facecolor=self.colour(line),
-                    edgecolor=look.ink if dot else look.muted,
-                    linewidth=DOT if dot else 0.6,
+                    edgecolor=look.muted,
+                    linewidth=0 if dot else 0.6,
                     gid=f"map:{number}",
                 )
             )
@@ -513,6 +410,10 @@ class _Diagram:
             self.line([x - 1.7, x + 1.7], [y, y], **style)
             self.line([x, x], [y - 1.7, y + 1.7], **style)
 
+    def dot(self, x: float, y: float, gid: str = "dot") -> None:
+        """What stands for a map that is too small to be seen."""
+        self.ax.add_artist(Circle((x, y), DOT / 2, facecolor=self.look.ink, lw=0, gid=gid))
+
     def gate(self, x: float, y: float, gid: str = "gate") -> None:
         """The mark of a gate."""
         points = [(x, y + 3), (x + 3, y), (x, y - 3), (x - 3, y)]
@@ -529,7 +430,7 @@ class _Diagram:
         while tags and taken > at.room * 0.7:
             tags.pop(0)
             taken -= widths.pop(0)
-        name = _fitted(self.called(line), at.room - taken - 4, TEXT)
+        name = fitted(self.called(line), at.room - taken - 4, TEXT)
         self.text(at.text, y, name, size=TEXT, gid=f"name:{number}")
         x = at.text + text_width(name, TEXT) + 5
         if times:
@@ -542,7 +443,7 @@ class _Diagram:
     def badge(self, x: float, y: float, tag: str) -> None:
         """A name in a frame."""
         look, width = self.look, text_width(tag, SMALL)
-        answer = _is_output(tag)
+        answer = is_output(tag)
         self.ax.add_artist(
             FancyBboxPatch(
                 (x, y - 4),
@@ -560,9 +461,9 @@ class _Diagram:
         """What a row does; each step is underlined in the colour of its family."""
         room, x = self.at.room, self.at.text
         steps = self.told(number, does.steps)
-        if _width(steps) > room:
-            steps = _cut(self.told(number, does.counts), room)
-        for before, step, after in _pieces(steps):
+        if words_width(steps) > room:
+            steps = cut(self.told(number, does.counts), room)
+        for before, step, after in pieces(steps):
             piece = f"{before}{step.text}{after}"
             self.text(x, y, piece, gid=f"does:{number}")
             if step.family not in ("", "other"):
@@ -593,159 +494,3 @@ class _Diagram:
             f"{write(self.trace.input_shape, 'shape')} to {outputs}.{folds}{lanes} "
             f"Most MACs: {shares}. {CONVENTION}."
         )
-
-
-class _Legend:
-    """What the marks mean, with samples of the scales; in as many lines as they need."""
-
-    def __init__(self, diagram: _Diagram) -> None:
-        self.items: list[tuple[str, str]] = []
-        lines = diagram.lines
-        families = {step.family for line in lines for step in line.summary.steps if step.family} - {
-            "other",
-            "gate",
-        }
-        self.items += [("shades", "")]
-        side = max([max(shown_sides(line)) for line in lines])
-        units = "pixels" if len(diagram.trace.input_shape) > 2 else "positions"
-        if side:
-            self.items.append(("map", f"{_round(side / 2)} {units}"))
-        most = max([line.channels for line in lines])
-        self.items.append(("channels", f"{_round(most / 2)} channels"))
-        if any(line.summary.skip for line in lines):
-            self.items.append(("skip", "skip inside the block"))
-        if any(line.summary.gate for line in lines):
-            self.items.append(("diamond", "gate; SE: squeeze-and-excitation"))
-        if not all(_is_output(tag) for line in lines for tag in line.tags):
-            self.items.append(("tap", "name of a landmark"))
-        self.items += [(name, FAMILIES[name]) for name in FAMILIES if name in families]
-        self.widths = [
-            self.room(diagram, kind) + text_width(text, SMALL) + 14 for kind, text in self.items
-        ]
-        self.places, x, y = [], MARGIN, 0.0
-        for width in self.widths:
-            if x + width > PAGE - MARGIN and x > MARGIN:
-                x, y = MARGIN, y + 14
-            self.places.append((x, y))
-            x += width
-        self.height = y + 14
-
-    def room(self, diagram: _Diagram, kind: str) -> float:
-        """What a sample needs before its text."""
-        if kind == "map":
-            return (
-                _round(max(max(shown_sides(line)) for line in diagram.lines) / 2) * diagram.at.scale
-                + 4
-            )
-        if kind == "channels":
-            return _round(max(line.channels for line in diagram.lines) / 2) * diagram.at.channel + 4
-        return {"shades": 128.0, "skip": 18.0, "diamond": 10.0, "tap": 20.0}.get(kind, 14.0)
-
-    def draw(self, diagram: _Diagram) -> None:
-        """Draws it under the rows."""
-        ax, look = diagram.ax, diagram.look
-        for (kind, text), (x, down) in zip(self.items, self.places, strict=True):
-            y = MARGIN + self.height - down - 7
-            room = self.room(diagram, kind)
-            diagram.text(x + room, y, text, color=look.muted, gid=f"legend:{kind}")
-            if kind == "shades":
-                self.shades(diagram, x, y)
-            elif kind == "map":
-                diagram.line([x, x + room - 4], [y, y], color=look.ink, lw=1, gid="scale:map")
-                for end in (x, x + room - 4):
-                    diagram.line([end, end], [y - 2, y + 2], color=look.ink, lw=1)
-            elif kind == "channels":
-                ax.add_artist(
-                    Rectangle(
-                        (x, y - THICK / 2),
-                        room - 4,
-                        THICK,
-                        facecolor=look.faint,
-                        edgecolor=look.muted,
-                        lw=0.6,
-                        gid="scale:channels",
-                    )
-                )
-            elif kind == "skip":
-                diagram.node(x + 5, y, Summary((), (), True, False), False)
-            elif kind == "diamond":
-                diagram.gate(x + 4, y)
-            elif kind == "tap":
-                diagram.badge(x + 2, y, "C3")
-            else:
-                diagram.line([x, x + 10], [y, y], color=look.family(kind), lw=2.4)
-
-    def shades(self, diagram: _Diagram, x: float, y: float) -> None:
-        """The colours of the shares, from none to the largest."""
-        width, steps = 50.0, 25
-        diagram.text(x, y, "share 0", color=diagram.look.muted)
-        left = x + text_width("share 0", SMALL) + 3
-        for step in range(steps):
-            diagram.ax.add_artist(
-                Rectangle(
-                    (left + step * width / steps, y - 3),
-                    width / steps + 0.2,
-                    6,
-                    facecolor=diagram.shades(step / (steps - 1)),
-                    lw=0,
-                )
-            )
-        diagram.text(left + width + 3, y, write(diagram.most, "share"), color=diagram.look.muted)
-
-
-def _is_output(tag: str) -> bool:
-    return tag.split(" ")[0] == OUTPUT
-
-
-def _round(value: float) -> int:
-    """The largest of 1, 2, 5, 10 ... that is not above."""
-    best = 1
-    for power in range(12):
-        for digit in (1, 2, 5):
-            if digit * 10**power <= value:
-                best = digit * 10**power
-    return best
-
-
-def _width(steps: Sequence[Step]) -> float:
-    """What words need, as they are drawn."""
-    pieces = _pieces(steps)
-    return sum([text_width("".join([a, step.text, b]), SMALL) + SPACE for a, step, b in pieces])
-
-
-def _pieces(steps: Sequence[Step]) -> list[tuple[str, Step, str]]:
-    """Each step with what stands before and after it, and what is beside all steps."""
-    pieces: list[tuple[str, Step, str]] = []
-    before = ""
-    for step in steps:
-        if step.family:
-            pieces.append((before.lstrip(), step, ""))
-            before = ""
-        elif pieces and not before and step.text.startswith((")", ",")):
-            pieces[-1] = (*pieces[-1][:2], pieces[-1][2] + step.text.rstrip())
-        else:
-            before += step.text
-    return [*pieces, *([("", Step(before.strip()), "")] if before else [])]
-
-
-def _cut(steps: Sequence[Step], room: float) -> list[Step]:
-    """As many words as there is room for."""
-    kept = [*steps]
-    if _width(kept) <= room:
-        return kept
-    while len(kept) > 1 and _width([*kept, Step(" …")]) > room:
-        kept.pop()
-    if _width(kept) > room:
-        return [Step(_fitted(kept[0].text, room))]
-    return [*kept, Step(" …")]
-
-
-def _fitted(text: str, room: float, size: float = SMALL) -> str:
-    """A text, without its middle if there is not room for all of it."""
-    if text_width(text, size) <= room:
-        return text
-    for kept in range(len(text) - 1, 1, -1):
-        cut = f"{text[: kept // 2]}…{text[-((kept + 1) // 2) :]}"
-        if text_width(cut, size) <= room:
-            return cut
-    return "…"

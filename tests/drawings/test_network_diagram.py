@@ -19,8 +19,10 @@ from drawings.layout import flaws
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import analyse
 from mobilenet_lab.drawings.canvas import PAGE, Picture
-from mobilenet_lab.drawings.network_diagram import Line, goes_down, network, rows
+from mobilenet_lab.drawings.network_diagram import network
 from mobilenet_lab.drawings.network_folding import Link, channel_axes, folded, laid, numbered
+from mobilenet_lab.drawings.network_legend import DOT
+from mobilenet_lab.drawings.network_lines import Line, goes_down, rows
 from mobilenet_lab.drawings.network_summary import summary
 from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.layers import Feature, Trace
@@ -130,6 +132,7 @@ def test_extents_are_to_scale(name: str) -> None:
         assert (f"map:{number}" in mine.boxes) == (len(shape) == 3)
         if len(shape) == 3:
             width, height = mine.boxes[f"map:{number}"]
+            assert (f"dot:{number}" in mine.marks) == (max(width, height) < DOT)
             ratios["side"] |= {round(width / shape[2], 9), round(height / shape[1], 9)}
     assert {kind: len(found) for kind, found in ratios.items()} == {"side": 1, "channel": 1}
     assert mine.scale == pytest.approx(ratios["side"].pop() * _number(mine, "map"))
