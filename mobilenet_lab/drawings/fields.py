@@ -630,7 +630,8 @@ def _rectangles(ax: Axes, shown: View, seen: Unit) -> list[Note]:
     several = branches(seen)
     if not several or several[0].spans != seen.spans:
         several.insert(0, Branch("all" if several else "field", seen.spans))
-    said = []
+    said: list[Note] = []
+    outlined: list[Spans] = []
     for number, branch in enumerate(several):
         colour = CYCLE[(number + 1) % len(CYCLE)]
         inside = clipped(branch.spans, seen.image)
@@ -645,7 +646,8 @@ def _rectangles(ax: Axes, shown: View, seen: Unit) -> list[Note]:
                 linestyle=(0, (3, 2)),
                 linewidth=1.0,
             )
-        if min(_sides_of(inside)) > 0:
+        if min(_sides_of(inside)) > 0 and inside not in outlined:
+            outlined.append(inside)
             rectangle(
                 ax,
                 shown,
@@ -654,7 +656,6 @@ def _rectangles(ax: Axes, shown: View, seen: Unit) -> list[Note]:
                 facecolor=(*to_rgb(colour), 0.16 if number == 0 else 0.0),
                 edgecolor=colour,
                 linewidth=1.5,
-                zorder=2.0 - 0.01 * number,
             )
         (top, _), (_, right) = branch.spans
         at = min(right + 0.5, shown.right), max(top - 0.5, shown.top)

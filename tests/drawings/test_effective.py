@@ -117,6 +117,15 @@ def test_the_gradient_of_a_window_is_its_weights() -> None:
     assert found.weights == "its own weights"
 
 
+def test_channels_do_not_cancel() -> None:
+    module = nn.Sequential(nn.Conv2d(2, 1, 3))
+    weight = torch.ones(1, 2, 3, 3)
+    weight[:, 1] = -1
+    module[0].weight = nn.Parameter(weight)
+    found = effective_field(module, input=(2, 7, 7), layer="0", images=1)
+    assert found.gradient[2:5, 2:5] == pytest.approx(numpy.full((3, 3), 1 / 9))
+
+
 def test_a_square_around_a_centre_between_pixels() -> None:
     found = effective_field(mean((4, 4)), input=(1, 9, 9), layer="0", unit=(2, 2), images=1)
     assert [found.side(share) for share in (0.2, 0.25, 0.3, 1 - 1e-9)] == [2, 2, 4, 4]

@@ -112,9 +112,8 @@ def test_depth_counts_windows_on_the_longest_way() -> None:
     near = net.conv2d(x, 4, 1, name="near")
     far = net.conv2d(net.conv2d(x, 4, 5, name="far1"), 4, 3, name="far2")
     x = net.concat(near, far)
-    gate = net.act(
-        net.conv2d(net.adaptive_avg_pool(x, name="gate"), 8, 1, name="squeeze"), "sigmoid"
-    )
+    gate = net.conv2d(net.adaptive_avg_pool(x, name="gate"), 2, 1, name="squeeze")
+    gate = net.act(net.conv2d(gate, 8, 1, name="excite"), "sigmoid")
     x = net.mul(x, gate)
     made = net.trace(net.adaptive_avg_pool(net.conv2d(x, 4, 3, name="last"), name="pool"))
     line = growth_along(made, 0)
