@@ -19,7 +19,7 @@ from mobilenet_lab.drawings.canvas import (
     room,
     text_width,
 )
-from mobilenet_lab.drawings.costs import fitting
+from mobilenet_lab.drawings.cost_bars import fitting
 from mobilenet_lab.formulas import elements
 from mobilenet_lab.networks import Network
 from mobilenet_lab.networks import trace as traced

@@ -20,7 +20,7 @@ from mobilenet_lab.drawings.canvas import (
     room,
     text_width,
 )
-from mobilenet_lab.drawings.costs import QUANTITIES, fitting, spent_by_family
+from mobilenet_lab.drawings.cost_bars import QUANTITIES, fitting, spent_by_family
 from mobilenet_lab.drawings.memory_chart import apart, leader
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.families import FAMILIES

@@ -16,7 +16,7 @@ from networks import NAMES, fitting
 from drawings.layout import flaws
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import analyse
-from mobilenet_lab.drawings.costs import HATCHES, MOST_ROWS, QUANTITIES, costs
+from mobilenet_lab.drawings.cost_bars import HATCHES, MOST_ROWS, QUANTITIES, costs
 from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.families import COLOURS, FAMILIES, families
 from mobilenet_lab.layers import Trace
