@@ -211,7 +211,7 @@ class _Layout:
         return f"{true} as {predicted}: {pair.images:,} of {total:,} ({pair.share:.1%})"
 
     def _called(self, number: int) -> str:
-        name = fitting(self.names[number], 2 * LONGEST_NAME)
+        name = fitting(self.names[number], 1.6 * LONGEST_NAME)
         return name if self.side >= ROW else f"{number} {name}"
 
     def draw(self, ax: Axes, look: Theme) -> None:
