@@ -16,7 +16,8 @@ from drawings.layout import flaws
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import known_fields
 from mobilenet_lab.drawings.canvas import SMALL, text_height
-from mobilenet_lab.drawings.fields import branches, field, growth, growth_along
+from mobilenet_lab.drawings.fields import branches, field, growth
+from mobilenet_lab.drawings.growth_lines import growth_along
 from mobilenet_lab.drawings.pixels import spread_out
 from mobilenet_lab.effective_fields import chosen
 from mobilenet_lab.errors import LabError, UnknownNameError
