@@ -30,14 +30,14 @@ COLOURS = {
 }
 """The palette of Okabe and Ito ("Color Universal Design", 2008), told apart by colour-blind eyes;
 they have no seventh and eighth hue for matrix products and the rest."""
-ROLES = {"expand": "expand", "restore": "expand", "se": "gate"}
-"""Roles whose name says more than the shapes of their layers."""
+EXPANSIONS = ("expand", "restore")
+"""Roles of 1x1 convolutions that widen."""
 
 
 def family(layer: Layer) -> str:
-    """The family of one layer: what its role is known for, else what its shapes say."""
-    if layer.role in ROLES:
-        return ROLES[layer.role]
+    """The family of one layer: what its role says where that is more than its shapes do."""
+    if layer.role == "se":
+        return "gate"
     if layer.op == "linear":
         return "linear"
     if layer.op in ("matmul", "attention"):
@@ -48,7 +48,9 @@ def family(layer: Layer) -> str:
         return "depthwise"
     if layer.groups > 1:
         return "grouped"
-    return "pointwise" if set(layer.kernel or ()) == {1} else "standard"
+    if set(layer.kernel or ()) != {1}:
+        return "standard"
+    return "expand" if layer.role in EXPANSIONS else "pointwise"
 
 
 def families(trace: Trace) -> dict[str, str]:
