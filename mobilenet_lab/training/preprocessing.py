@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mobilenet_lab.errors import LabError, UnknownNameError, quoted
@@ -52,6 +52,10 @@ class Preprocessing:
     def image_shape(self) -> tuple[int, int, int]:
         """C x H x W of what comes out."""
         return len(self.mean), *self.crop
+
+    def at(self, crop: tuple[int, int]) -> "Preprocessing":
+        """The same for another resolution (height, width): as much of an image is seen."""
+        return replace(self, crop=crop, resize=max(crop) * self.resize // max(self.crop))
 
     def to_dict(self) -> dict[str, Any]:
         """As the JSON beside a checkpoint keeps it."""
