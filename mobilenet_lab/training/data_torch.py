@@ -5,6 +5,7 @@ not from the process that loads it, nor from what was loaded before.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeAlias
@@ -225,16 +226,16 @@ def batches(
     return [step[len(step) * rank // world : len(step) * (rank + 1) // world] for step in steps]
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """What one process takes of a step."""
 
     images: Tensor | None
     """N x C x H x W float32; None where no image is left."""
     labels: Tensor
-    """N int64"""
-    global_count: int
-    """Images of this step, of all processes together; bad ones are counted, so that all processes
-    know it without asking, and their loss is 0."""
+    """N int64."""
+    count: int
+    """Images of this step, of all processes together, bad ones included."""
 
 
 def loader(
