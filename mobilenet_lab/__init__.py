@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mobilenet_lab.networks import build as build
     from mobilenet_lab.networks import inspect as inspect
     from mobilenet_lab.networks import trace as trace
+    from mobilenet_lab.prediction import predict as predict
     from mobilenet_lab.receptive_field import receptive_fields as receptive_fields
     from mobilenet_lab.reconciliation import reconcile as reconcile
     from mobilenet_lab.resolutions import counts_at as counts_at
@@ -55,6 +56,7 @@ _HOME = {
     "field": "verbs.field.field",
     "inspect": "networks.inspect",
     "list": "verbs.listing.list_networks",
+    "predict": "prediction.predict",
     "published": "verbs.published.published",
     "receptive_fields": "receptive_field.receptive_fields",
     "reconcile": "reconciliation.reconcile",

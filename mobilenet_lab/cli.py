@@ -1,6 +1,6 @@
 """The command line: each verb reads its options, asks the verb of the same name and prints.
 
-Nothing heavy is imported before a verb needs it; only `verify` and `reconcile --run` import torch.
+Nothing heavy is imported before a verb needs it.
 Exit codes: 0 fine, 1 a verification failed, 2 wrong use.
 """
 
@@ -71,6 +71,13 @@ class Kind(StrEnum):
     convolution = "convolution"
     ratio = "ratio"
     areas = "areas"
+
+
+class OnBadImage(StrEnum):
+    """What happens when an image cannot be read."""
+
+    stop = "stop"
+    skip = "skip"
 
 
 class Theme(StrEnum):
@@ -696,6 +703,74 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of images.")],
+    weights: Annotated[
+        Path, typer.Option(help="A checkpoint: of torchvision or timm, or one of ours.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="The network's name; a checkpoint of ours says it itself.",
+            autocompletion=complete_network,
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Names of the classes: one a line, or JSON.")
+    ] = None,
+    top: Annotated[int, typer.Option(help="So many classes of each image.")] = 5,
+    width: Width = None,
+    resolution: Resolution = None,
+    further: Further = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose weights these are, where it is not told rightly: torchvision, timm, "
+            "tensorflow (converted) or mobilenet_lab."
+        ),
+    ] = None,
+    resize: Annotated[int | None, typer.Option(help="Shorter side before the crop.")] = None,
+    interpolation: Annotated[str | None, typer.Option(help="bilinear or bicubic.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Of each channel: 0.5,0.5,0.5.")] = None,
+    std: Annotated[str | None, typer.Option(help="Of each channel: 0.5,0.5,0.5.")] = None,
+    on_bad_image: Annotated[
+        OnBadImage, typer.Option(help="What to do when an image cannot be read.")
+    ] = OnBadImage.stop,
+    format: FormatOption = None,
+    output: Output = None,
+    force: Force = False,
+) -> None:
+    """The classes of images, with probabilities.
+
+    By a classifier with weights; images are resized, cropped and normalised as these expect
+    (needs the train extra).
+    """
+    from mobilenet_lab.prediction import predict as ask
+
+    options = given(
+        further,
+        width=width,
+        resolution=resolution,
+        model=model,
+        labels=labels,
+        origin=origin,
+        resize=resize,
+        interpolation=interpolation,
+        mean=numbers("--mean", mean),
+        std=numbers("--std", std),
+    )
+    table = ask(
+        *images,
+        weights=weights,
+        top=top,
+        on_bad_image=on_bad_image.value,
+        watch=progress,
+        **options,
+    )
+    answer(table, format, output, force)
+
+
 def given(
     further: list[str] | None = None, input: list[str] | None = None, /, **options: Any
 ) -> dict[str, Any]:
@@ -705,6 +780,14 @@ def given(
     named = {key: value for key, value in options.items() if value is not None}
     shapes = {"input": inputs(input)} if input else {}
     return named | shapes | assigned(further or [])
+
+
+def numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    """Numbers with commas between."""
+    try:
+        return None if text is None else tuple(map(float, text.split(",")))
+    except ValueError:
+        raise LabError(f"{option} takes numbers with commas between, not {text!r}") from None
 
 
 def assigned(texts: list[str]) -> dict[str, Any]:
