@@ -4,7 +4,7 @@ What is drawn for an image follows from the seed, the epoch and the image's inde
 not from the process that loads it, nor from what was loaded before.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,14 @@ from mobilenet_lab.training.randomness import seed_of
 from mobilenet_lab.training.recipe import Recipe
 from mobilenet_lab.training.records import Sample
 from mobilenet_lab.training.small_images import (
-    Collection,
+    Arrays,
     Pixels,
     digits,
     fashion_mnist,
     from_idx_files,
     holds_idx_files,
 )
+from mobilenet_lab.weights import read_checkpoint
 
 # isort: split
 # after images_torch, which says what is missing
@@ -177,13 +178,19 @@ def open_data(recipe: Recipe) -> Data:
         return _of_collection(recipe, from_idx_files(folder))
     splits = find_images(folder, recipe.validation, recipe.seed)
     train, val = Files(splits.train), Files(splits.val)
-    return _prepared(recipe, splits.classes, train, val, preprocessing_of(recipe), CROPPED)
+    prepared = preprocessing_of(recipe, _tensors(recipe))
+    return _prepared(recipe, splits.classes, train, val, prepared, CROPPED)
 
 
-def _of_collection(recipe: Recipe, found: Collection) -> Data:
-    prepared = preprocessing_of(recipe, small=True)
+def _of_collection(recipe: Recipe, found: Arrays) -> Data:
+    prepared = preprocessing_of(recipe, _tensors(recipe), small=True)
     train, val = Stored(found.train), Stored(found.val)
     return _prepared(recipe, found.classes, train, val, prepared, CROPPED_SMALL)
+
+
+def _tensors(recipe: Recipe) -> Collection[str]:
+    """The names in a recipe's file of weights."""
+    return read_checkpoint(recipe.weights).keys() if recipe.weights else ()
 
 
 def _prepared(

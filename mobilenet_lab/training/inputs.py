@@ -1,54 +1,37 @@
 """What a run's network reads: the size of its images, and how they are prepared."""
 
-import json
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from mobilenet_lab import registry
-from mobilenet_lab.errors import LabError, ShapeError
+from mobilenet_lab.errors import ShapeError
+from mobilenet_lab.training import origins
 from mobilenet_lab.training.preprocessing import Preprocessing
 from mobilenet_lab.training.recipe import Recipe
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Of red, green and blue in ImageNet, as torchvision's weights and most others expect them."""
-GREY_MEAN = (0.449,)
-GREY_STD = (0.226,)
-"""Means of these."""
-MARGIN = 256 / 224
-"""Shorter side to crop, as ImageNet is evaluated."""
 SMALL = 32
 """Side to which collections of small images are brought, where the network takes it."""
 
 
-def preprocessing_of(recipe: Recipe, small: bool = False) -> Preprocessing:
-    """How the images of a run are prepared, in validation; C x H x W is its `image_shape`.
+def preprocessing_of(
+    recipe: Recipe, tensors: Collection[str] = (), small: bool = False
+) -> Preprocessing:
+    """How the images of a run are prepared, in validation; its `image_shape` is the network's.
 
-    Size and channels are those of the recipe's settings, else the network's own. For `small`
-    images (28x28, 8x8) it is 32x32 where nothing is said and the network takes it, and the whole
-    image is seen; of others an eighth of the shorter side is cut off. Mean, standard deviation
-    and interpolation are those told beside the pretrained weights (our own files), else
-    ImageNet's and bilinear.
+    As the pretrained weights expect it, whose tensors are called `tensors`, by the rules of
+    `predict` (origins.py); ImageNet's mean and standard deviation without weights. Size and
+    channels are those of the recipe's settings, else the network's own; for `small` images (28x28,
+    8x8) 32x32 if the settings leave it open and the network takes it. Of these the whole is seen;
+    of others the centre, an eighth of the shorter side being cut off as weights expect.
 
     Raises:
-        LabError: the network does not take these settings, or images of as many channels are
-            not to be had.
+        LabError: the network does not take these settings, or reads other than 1 or 3 channels.
     """
-    channels, height, width = input_shape(recipe, small)
-    if channels not in (1, 3):
-        raise LabError(
-            f"images have 1 channel or 3, not {channels}: set in_channels to one of them"
-        )
-    grey = channels == 1
-    side = max(height, width)
-    default = Preprocessing(
-        resize=side if small else round(side * MARGIN),
-        crop=(height, width),
-        mean=GREY_MEAN if grey else IMAGENET_MEAN,
-        std=GREY_STD if grey else IMAGENET_STD,
-    )
-    return _as_weights_expect(recipe.weights, default)
+    shape = input_shape(recipe, small)
+    found = _expected(recipe, tensors, shape).at(shape[1:])
+    return replace(found, resize=max(found.crop)) if small else found
 
 
 def input_shape(recipe: Recipe, small: bool = False) -> tuple[int, int, int]:
@@ -66,22 +49,16 @@ def input_shape(recipe: Recipe, small: bool = False) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _as_weights_expect(weights: str | None, default: Preprocessing) -> Preprocessing:
-    """`default`, with the statistics in the JSON of the same stem as the weights, if there are."""
-    if weights is None:
-        return default
-    card = Path(weights).with_suffix(".json")
-    try:
-        found = json.loads(card.read_bytes())
-    except FileNotFoundError:
-        return default
-    except OSError as error:
-        raise LabError(f"cannot read {card}: {error.strerror}") from None
-    except ValueError:
-        raise LabError(f"{card}, beside the weights, is no JSON") from None
-    if not isinstance(found, dict) or "preprocessing" not in found:
-        return default
-    theirs = Preprocessing.from_dict(found["preprocessing"])
-    if len(theirs.mean) != len(default.mean):
-        return default
-    return replace(default, mean=theirs.mean, std=theirs.std, interpolation=theirs.interpolation)
+def _expected(
+    recipe: Recipe, tensors: Collection[str], shape: tuple[int, int, int]
+) -> Preprocessing:
+    """At any resolution."""
+    if recipe.weights is None:
+        return origins.expected(origins.LAB, recipe.model, shape)
+    path = Path(recipe.weights)
+    card, timm = origins.read_card(path), origins.timm_card(path)
+    said = card.preprocessing if card else timm and origins.of_timm_card(timm)
+    if said and len(said.mean) == shape[0]:
+        return said
+    origin = origins.LAB if card else origins.origin_of(tensors, path, timm)
+    return origins.expected(origin, recipe.model, shape)

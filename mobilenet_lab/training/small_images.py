@@ -31,7 +31,7 @@ class Pixels(NamedTuple):
     labels: tuple[int, ...]
 
 
-class Collection(NamedTuple):
+class Arrays(NamedTuple):
     """Images to train on, and those held out."""
 
     classes: tuple[str, ...]
@@ -39,7 +39,7 @@ class Collection(NamedTuple):
     val: Pixels
 
 
-def fashion_mnist() -> Collection:
+def fashion_mnist() -> Arrays:
     """Fashion-MNIST where it is installed: 60,000 images to train on, 10,000 held out, 28x28.
 
     Raises:
@@ -63,7 +63,7 @@ def holds_idx_files(folder: Path) -> bool:
     )
 
 
-def from_idx_files(folder: Path) -> Collection:
+def from_idx_files(folder: Path) -> Arrays:
     """The four files of MNIST, Fashion-MNIST and their like.
 
     The files do not name the classes. They are Fashion-MNIST's if the folder, or the one around
@@ -86,10 +86,10 @@ def from_idx_files(folder: Path) -> Collection:
             raise LabError(f"{_file(folder, _labels(begin))} holds {what}")
     if len(classes) < 2:
         raise LabError(f"{folder} holds one class only: two are the least")
-    return Collection(classes, train, val)
+    return Arrays(classes, train, val)
 
 
-def digits(validation: float, seed: int) -> Collection:
+def digits(validation: float, seed: int) -> Arrays:
     """scikit-learn's 1,797 handwritten digits, 8x8; about `validation` of each is held out.
 
     Raises:
@@ -108,7 +108,7 @@ def digits(validation: float, seed: int) -> Collection:
         lots = held_out([str(place) for place in places], validation, seed)
         chosen.update(places[lot] for lot in lots)
     everyone = range(len(labels))
-    return Collection(
+    return Arrays(
         tuple(str(digit) for digit in range(10)),
         _chosen(images, labels, [place for place in everyone if place not in chosen]),
         _chosen(images, labels, sorted(chosen)),
