@@ -14,7 +14,7 @@ from mobilenet_lab.drawings.convolution_costs import areas as areas
 from mobilenet_lab.drawings.convolution_costs import ratio as ratio
 from mobilenet_lab.drawings.convolutions import convolution as convolution
 from mobilenet_lab.drawings.cost_bars import costs as costs
-from mobilenet_lab.drawings.effective import effective as effective
+from mobilenet_lab.drawings.effective_chart import effective as effective
 from mobilenet_lab.drawings.fields import field as field
 from mobilenet_lab.drawings.fields import growth as growth
 from mobilenet_lab.drawings.memory_chart import memory as memory

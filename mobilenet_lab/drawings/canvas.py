@@ -29,7 +29,7 @@ TITLE, TEXT, SMALL = 10.0, 8.0, 7.0
 """Sizes of letters, in points."""
 PAGE = 520.0
 """Width of a page's text, in points."""
-LINE = 1.25
+LINE = 1.3
 """Height of a line of text, in letter sizes."""
 MARGIN = 6.0
 SALT = "mobilenet_lab"
@@ -115,7 +115,7 @@ def style(theme: Theme) -> dict[Any, Any]:
 def parameters(ours: dict[Any, Any]) -> Iterator[None]:
     """Sets some of matplotlib's parameters while it is open.
 
-    `rc_context` would restore all others, too: also what Jupyter sets when the first figure is made.
+    `rc_context` would restore all others, too: also what Jupyter sets with the first figure.
     """
     before = {key: matplotlib.rcParams[key] for key in ours}
     matplotlib.rcParams.update(ours)

@@ -285,8 +285,8 @@ def areas(
 ) -> Axes:
     """81cd, and 9c + cd, as areas: the comparison that mixes units, and the two fair ones.
 
-    A k x k convolution of c = c_in to d = c_out channels, standard and depthwise-separable, at one position of the
-    output and at all size x size of them; every area of the figure has one scale.
+    A k x k convolution of c = c_in to d = c_out channels, standard and depthwise-separable, at one
+    position of the output and at all size x size of them; every area of the figure has one scale.
 
     Raises:
         UnknownNameError: there is no such theme.

@@ -251,10 +251,19 @@ def spread_out(
     return placed
 
 
+SIGN = 40
+"""What the sign of a line takes of the legend's width, in points."""
+
+
+def legend_height(text: str, column: float) -> float:
+    """What a line of the legend needs with the gap before it, in points."""
+    return len(wrapped(text, column - SIGN, SMALL)) * SMALL * LINE + 0.5 * SMALL
+
+
 def legend(ax: Axes, view: View, handles: Sequence[Any]) -> None:
     """What the signs mean, at the foot of the column."""
     for handle in handles:
-        handle.set_label("\n".join(wrapped(handle.get_label(), view.column - 40, SMALL)))
+        handle.set_label("\n".join(wrapped(handle.get_label(), view.column - SIGN, SMALL)))
     drawn = ax.legend(
         handles=list(handles),
         loc="lower left",

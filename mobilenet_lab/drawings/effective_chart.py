@@ -18,7 +18,7 @@ from mobilenet_lab.drawings.canvas import (
     wrapped,
 )
 from mobilenet_lab.drawings.fields import numbers
-from mobilenet_lab.drawings.pixels import View, legend, opened, rectangle, view
+from mobilenet_lab.drawings.pixels import View, legend, legend_height, opened, rectangle, view
 from mobilenet_lab.effective_fields import SHARE, Effective, effective_field
 from mobilenet_lab.layers import Pair
 from mobilenet_lab.networks import Network
@@ -27,6 +27,8 @@ from mobilenet_lab.verbs.common import heading
 
 NORM = PowerNorm(0.5, 0, 1)
 """The square root of the gradient: what is weak far from the centre is seen, too."""
+SCALE = 95.0
+"""Height of the scale of colours, in points."""
 SHADES = (0.0, 0.01, 0.1, 0.5, 1.0)
 """What the scale of colours names, as shares of the largest."""
 
@@ -60,20 +62,23 @@ def effective(
         found.append(effective_field(network, weights=weights, **asked))
     seen = found[0].unit
     lines = max(len(_above(each, len(found))) for each in found)
+    column = 160.0 / len(found) + 20
     shown = view(
         seen.image,
         seen.spans,
         ax,
         panels=len(found),
-        column=160.0 / len(found) + 20,
-        least=185.0,
+        column=column,
+        least=SCALE + 30 + sum(legend_height(text, column) for text in _words(found).values()),
         above=lines * SMALL * LINE + 4,
     )
     with opened(ax, theme, _heading(found), shown) as (ax, look):
         for panel, each in enumerate(found):
             _panel(ax, look, shown, panel, each)
         _scale(ax, look, shown)
-        legend(ax, shown, _signs(look, found))
+        edges = _edges(look)
+        signs = [Patch(label=text, **edges[kind]) for kind, text in _words(found).items()]
+        legend(ax, shown, signs)
         describe(ax, _told(found))
     return ax
 
@@ -159,8 +164,8 @@ def _square(one: Effective) -> list[tuple[float, float]]:
     return [((lo + hi - side + 1) / 2, (lo + hi + side - 1) / 2) for lo, hi in one.unit.spans]
 
 
-def _signs(look: Theme, found: list[Effective]) -> list[Patch]:
-    """The legend."""
+def _words(found: list[Effective]) -> dict[str, str]:
+    """What the rectangles of each kind are."""
     seen = found[0].unit
     assert seen.field.size is not None
     words = {
@@ -170,14 +175,14 @@ def _signs(look: Theme, found: list[Effective]) -> list[Patch]:
     }
     if seen.spans == seen.clipped:
         del words["padding"]
-    return [Patch(label=text, **_edges(look)[kind]) for kind, text in words.items()]
+    return words
 
 
 def _scale(ax: Axes, look: Theme, shown: View) -> None:
     """The colours and what they stand for, at the head of the column."""
     point = 1 / shown.scale
     left, top = shown.end + 12 * point, shown.top + 2 * SMALL * LINE * point
-    height = 95 * point
+    height = SCALE * point
     ax.text(
         left,
         shown.top,
