@@ -130,7 +130,7 @@ def _images_of_classes(folder: Path, classes: dict[str, Path]) -> dict[str, list
         raise LabError(f"there are no images in {folder}: their names end in {_known()}")
     for name, (images, others) in found.items():
         if not images:
-            what = f"{others} other files" if others else "nothing"
+            what = f"{others} other file{'s' * (others > 1)}" if others else "nothing"
             raise LabError(f"class {name!r} has no images: {classes[name]} holds {what}")
     return {name: images for name, (images, _) in found.items()}
 
