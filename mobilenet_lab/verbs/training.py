@@ -1,0 +1,72 @@
+"""What a training run has come to, as a table of its epochs."""
+
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mobilenet_lab.reports.table import Column, Table, write
+from mobilenet_lab.training.records import Epoch
+
+AVERAGES = (
+    "Losses and accuracies are averages over images; training's over the course of the epoch, "
+    "with augmentation."
+)
+
+
+def _number(key: str) -> Callable[[Epoch], float | None]:
+    """A field of an Epoch; None if the run has diverged and it is no number."""
+
+    def value(row: Epoch) -> float | None:
+        found: float = getattr(row, key)
+        return found if math.isfinite(found) else None
+
+    return value
+
+
+def epochs(
+    history: Sequence[Epoch],
+    *,
+    network: str,
+    classes: int,
+    images: tuple[int, int],
+    params: tuple[int, int],
+    output: Path | None = None,
+    notes: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Table:
+    """The epochs of a run, the best one marked, and what is left of it.
+
+    `images` are those of training and validation, `params` the trained parameters and all of the
+    network; `output` is the run's folder, if there is one.
+    """
+    best = max(history, key=lambda epoch: epoch.val_accuracy)
+    trained, total = params
+    left = [
+        f"Best: epoch {best.epoch}, validation accuracy {write(best.val_accuracy, 'share')}.",
+        f"Trained: {trained:,} of {total:,} parameters.",
+    ]
+    if output is not None:
+        checkpoint = output / "best.safetensors"
+        left += [
+            f"Kept: {checkpoint} (best), {output / 'last.safetensors'}, curves, confusion matrix.",
+            f"To predict: mobilenet-lab predict IMAGE --weights {shlex.quote(str(checkpoint))}",
+        ]
+    return Table(
+        f"{network}, trained on {write(images[0], 'count')} images of {classes} classes",
+        (
+            Column("epoch", "epoch", "count", lambda row: row.epoch),
+            Column("train_loss", "train loss", "number", _number("train_loss")),
+            Column("train_accuracy", "accuracy", "share", _number("train_accuracy")),
+            Column("val_loss", "val loss", "number", _number("val_loss")),
+            Column("val_accuracy", "accuracy", "share", _number("val_accuracy")),
+            Column("images_per_second", "images/s", "number", _number("images_per_second")),
+            Column("seconds", "seconds", "number", _number("seconds")),
+            Column("best", "", "text", lambda row: "best" if row == best else ""),
+        ),
+        tuple(history),
+        subtitle=f"held against {images[1]:,} others. {AVERAGES}",
+        notes=(*left, *notes),
+        facts={"network": network, "settings": dict(settings or {}), "best": best.epoch},
+    )
