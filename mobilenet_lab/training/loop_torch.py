@@ -108,9 +108,9 @@ def fit(
         except KeyboardInterrupt:
             if main:
                 run_folder.settle(folder)
-            kept = "no whole epoch yet" if not history else f"{len(history)} of {recipe.epochs}"
+            kept = f"{len(history)} of {recipe.epochs} epochs" if history else "no whole epoch yet"
             raise KeyboardInterrupt(
-                f"stopped; {folder} holds {kept} epochs: resume it to go on from there"
+                f"stopped; {folder} holds {kept}: resume it to go on from there"
             ) from None
     return tuple(history)
 
