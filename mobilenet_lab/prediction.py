@@ -153,7 +153,7 @@ def load(path: Path, model: str | None, origin: str | None, options: Mapping[str
     from mobilenet_lab.training import foreign_torch
     from mobilenet_lab.weights import load_weights, read_checkpoint
 
-    tensors = read_checkpoint(path)
+    tensors = foreign_torch.flattened(read_checkpoint(path))
     card, timm = origins.read_card(path), origins.timm_card(path)
     network = _network(model, card, tensors, path)
     origin = origin or (origins.LAB if card else origins.origin_of(tensors.keys(), path, timm))
@@ -177,6 +177,8 @@ def load(path: Path, model: str | None, origin: str | None, options: Mapping[str
     if origin == origins.TENSORFLOW:
         foreign_torch.as_tensorflow(module)
     names = card.classes if card else _usual_names(classes)
+    if len(names) != classes:
+        raise LabError(f"{path} has {classes:,} classes, its JSON names {len(names):,}")
     return Loaded(network, settings, module.eval(), found[0], names, found[1])
 
 

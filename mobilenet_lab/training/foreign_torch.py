@@ -19,6 +19,14 @@ from mobilenet_lab.weights import COUNTER
 TENSORFLOW_EPS = 1e-3
 
 
+def flattened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`tensors`, of which timm's VGG has hidden layers as convolutions that see a whole map."""
+    return {
+        name: value.flatten(1) if value.ndim > 1 and name.startswith("pre_logits.") else value
+        for name, value in tensors.items()
+    }
+
+
 def in_order(
     tensors: Mapping[str, Tensor], ours: nn.Module, network: str, path: Path
 ) -> Mapping[str, Tensor]:

@@ -85,7 +85,7 @@ THEIRS = {
     "shufflenet_v2": {TORCHVISION: "shufflenet_v2_x1_0"},
     "ghostnet": {TIMM: "ghostnet_100"},
     "alexnet_one_tower": {TORCHVISION: "alexnet"},
-    "vgg16": {TORCHVISION: "vgg16"},
+    "vgg16": {TORCHVISION: "vgg16", TIMM: "vgg16"},
 }
 """Network -> what torchvision and timm call it (the latter has the converted ones, too)."""
 
