@@ -1,7 +1,7 @@
 """The command line: each verb reads its options, asks the verb of the same name and prints.
 
 Nothing heavy is imported before a verb needs it.
-Exit codes: 0 fine, 1 a verification failed, 2 wrong use.
+Exit codes: 0 fine, 1 a verification failed, 2 wrong use, 130 stopped by Ctrl-C.
 """
 
 from enum import StrEnum
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from mobilenet_lab import __version__
 from mobilenet_lab.errors import LabError
@@ -25,6 +25,21 @@ class Verbs(TyperGroup):
         except LabError as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(2) from None
+
+
+class WithRecipe(TyperCommand):
+    """A verb whose options make a recipe: its help tells the recipe's defaults and choices."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from mobilenet_lab.training.recipe import CHOICES, Recipe
+
+        for option in self.params:
+            name = option.name or ""
+            if isinstance(option, TyperOption):
+                option.default = getattr(Recipe, name, option.default)
+                if name in CHOICES:
+                    option.help = f"{option.help}: {', '.join(CHOICES[name])}."
+        super().format_help(ctx, formatter)
 
 
 app = typer.Typer(
@@ -769,6 +784,102 @@ def predict(
         **options,
     )
     answer(table, format, output, force)
+
+
+@app.command(cls=WithRecipe)
+def train(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder with train/ and val/ of class folders, or of class folders alone to "
+            "split; fashion-mnist; or digits.",
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(help="A classifier's name.", autocompletion=complete_network)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the run; else a new one in runs/."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in that folder.")
+    ] = False,
+    width: Width = None,
+    resolution: Resolution = None,
+    in_channels: InChannels = None,
+    further: Further = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Pretrained weights; a head of other classes is new.")
+    ] = None,
+    freeze: Annotated[str | None, typer.Option(help="What stays as it is")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images of a step, of all processes together.")
+    ] = None,
+    optimiser: Annotated[str | None, typer.Option(help="How weights change")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The highest.")] = None,
+    momentum: Annotated[float | None, typer.Option(help="Of sgd.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Not of biases and norms.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Of the learning rate")] = None,
+    warmup: Annotated[
+        int | None, typer.Option(help="Epochs over which the learning rate rises.")
+    ] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option(help="Share of the target given to all classes alike.")
+    ] = None,
+    augmentation: Annotated[str | None, typer.Option(help="Of training images")] = None,
+    precision: Annotated[str | None, typer.Option(help="Numbers to compute with")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all that is random.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that load images.")] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="Share held out of a folder without train/ and val/.")
+    ] = None,
+    on_bad_image: Annotated[
+        str | None, typer.Option(help="What to do about a damaged image")
+    ] = None,
+) -> None:
+    """A classifier trained on a folder of images (needs the train extra).
+
+    Ctrl-C loses the running epoch at most; --resume goes on to the same result. The exit code is
+    then 130. docs/training.md has more, also on several processes.
+    """
+    from mobilenet_lab.fine_tuning import train as ask
+    from mobilenet_lab.training.display import display, is_main
+
+    options = given(
+        further,
+        width=width,
+        resolution=resolution,
+        in_channels=in_channels,
+        weights=weights and str(weights),
+        freeze=freeze,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimiser=optimiser,
+        learning_rate=learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        schedule=schedule,
+        warmup=warmup,
+        label_smoothing=label_smoothing,
+        augmentation=augmentation,
+        precision=precision,
+        seed=seed,
+        workers=workers,
+        validation=validation,
+        on_bad_image=on_bad_image,
+    )
+    with display() as watch:
+        try:
+            run = ask(data, model=model, output=output, resume=resume, watch=watch, **options)
+        except KeyboardInterrupt as stopped:
+            if is_main():
+                typer.echo(str(stopped) or "stopped before training began", err=True)
+            raise typer.Exit(130) from None
+    if is_main():
+        answer(run, None, None, False)
 
 
 def given(

@@ -1,10 +1,13 @@
 """Pictures of a training run: its curves, and which classes it takes for which."""
 
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib
 import numpy
-from matplotlib import colormaps
+from matplotlib import colormaps, pyplot
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator
@@ -19,15 +22,19 @@ from mobilenet_lab.drawings.canvas import (
     Theme,
     chart,
     describe,
+    rendered,
     sheet,
     text_width,
 )
 from mobilenet_lab.drawings.cost_bars import fitting
 from mobilenet_lab.drawings.planes import readable
 from mobilenet_lab.errors import LabError
+from mobilenet_lab.output import write_file
 from mobilenet_lab.reports.table import write
+from mobilenet_lab.training import run_folder
 from mobilenet_lab.training.records import Epoch
 
+CURVES, CONFUSION = "curves.png", "confusion.png"
 PANELS = {"loss": "loss per image", "accuracy": "accuracy"}
 """Fields of an Epoch behind train_ and val_, and what the axes are called."""
 LOOKS = {"train": ("o", "--", CYCLE[0]), "val": ("s", "-", CYCLE[1])}
@@ -47,7 +54,7 @@ def curves(history: Sequence[Epoch], *, theme: str = "light") -> Axes:
     """
     if not history:
         raise LabError("no epoch is finished, so there are no curves to draw")
-    best, last = max(history, key=lambda epoch: epoch.val_accuracy), history[-1]
+    best, last = run_folder.best(history), history[-1]
     told = f"Best validation accuracy: {write(best.val_accuracy, 'share')} after epoch {best.epoch}"
     heading = Heading("Loss and accuracy by epoch", f"{told}. Averages are over images.")
     with chart(None, theme, heading, (PAGE, 340)) as (ax, look):
@@ -93,6 +100,31 @@ def _panel(ax: Axes, look: Theme, history: Sequence[Epoch], key: str, best: Epoc
             gid=f"{phase}:{key}",
         )
     ax.grid(axis="y")
+
+
+def save(folder: Path) -> None:
+    """Writes the curves and the confusion matrix of a run's best epoch into the run's folder.
+
+    Of a run without a whole epoch nothing is written.
+
+    Raises:
+        LabError: the run's files are damaged, or the pictures cannot be written.
+    """
+    if not (folder / run_folder.LAST).exists():
+        return
+    last, best = (
+        run_folder.read_json(folder / name) for name in (run_folder.LAST, run_folder.BEST)
+    )
+    matplotlib.use("agg")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a class in other letters
+        for name, ax in (
+            (CURVES, curves([Epoch(**row) for row in last["history"]])),
+            (CONFUSION, confusion(best["confusion"], best["classes"])),
+        ):
+            figure = ax.figure.figure
+            write_file(folder / name, rendered(figure, "png"), force=True)
+            pyplot.close(figure)
 
 
 LARGEST_CELL = 84.0

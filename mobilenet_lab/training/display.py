@@ -1,29 +1,31 @@
 """How the progress of a run is shown: bars in a terminal, else a line for each epoch."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from mobilenet_lab.training.records import Epoch, Step
+from mobilenet_lab.training.run_folder import best
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
 class Display:
-    """Watches a run of so many epochs, on standard error unless another `stream` is given.
+    """Watches a run, on standard error unless another `stream` is given.
 
     Nothing is shown before the first step, so that the processes of a distributed run that are
     told of none stay silent.
     """
 
-    def __init__(self, epochs: int, stream: IO[str] | None = None) -> None:
-        self.epochs = epochs
+    def __init__(self, stream: IO[str] | None = None) -> None:
         self.stream = stream or sys.stderr
         self._bars: Progress | None = None
         self._run: TaskID | None = None
         self._images: TaskID | None = None
+        self._epochs = 0
         self._shown: tuple[int, str] | None = None
         self._best: Epoch | None = None
 
@@ -31,11 +33,13 @@ class Display:
         """Shows how far the run has come."""
         if self.stream is None:
             return
-        if self._bars is None and self.stream.isatty():
-            self._start(event.epoch)
         if isinstance(event, Epoch):
             self._finished(event)
-        elif self._bars is not None:
+            return
+        if self._epochs == 0 and self.stream.isatty():
+            self._start(event)
+        self._epochs = event.epochs
+        if self._bars is not None:
             self._went_on(event)
 
     def close(self) -> None:
@@ -44,7 +48,7 @@ class Display:
             self._bars.stop()
             self._bars = None
 
-    def _start(self, epoch: int) -> None:
+    def _start(self, step: Step) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -61,7 +65,9 @@ class Display:
             transient=True,
             speed_estimate_period=float("inf"),  # an epoch may take longer than any other period
         )
-        self._run = self._bars.add_task("epochs", total=self.epochs, completed=epoch - 1, told="")
+        self._run = self._bars.add_task(
+            "epochs", total=step.epochs, completed=step.epoch - 1, told=""
+        )
         self._images = self._bars.add_task("train", total=None, told="")
         self._bars.start()
 
@@ -78,13 +84,12 @@ class Display:
         self._bars.update(self._images, completed=step.done, told=told)
 
     def _finished(self, epoch: Epoch) -> None:
-        if self._best is None or epoch.val_accuracy > self._best.val_accuracy:
-            self._best = epoch
+        self._best = best([self._best, epoch] if self._best else [epoch])
         if self._bars is None:
-            print(line(epoch, self.epochs), file=self.stream, flush=True)
+            print(line(epoch, self._epochs), file=self.stream, flush=True)
             return
         assert self._run is not None
-        self._bars.console.print(line(epoch, self.epochs), soft_wrap=True, markup=False)
+        self._bars.console.print(line(epoch, self._epochs), soft_wrap=True, markup=False)
         told = f"best {self._best.val_accuracy:.1%} in epoch {self._best.epoch}"
         self._bars.update(self._run, completed=epoch.epoch, told=told)
 
@@ -100,10 +105,15 @@ def line(epoch: Epoch, epochs: int) -> str:
 
 
 @contextmanager
-def display(epochs: int, stream: IO[str] | None = None) -> Iterator[Display]:
+def display(stream: IO[str] | None = None) -> Iterator[Display]:
     """A `Display` whose bars are taken off the screen at the end, however that comes."""
-    shown = Display(epochs, stream)
+    shown = Display(stream)
     try:
         yield shown
     finally:
         shown.close()
+
+
+def is_main() -> bool:
+    """Whether this process is the one that speaks, of those that accelerate or torchrun started."""
+    return os.environ.get("RANK", "0") == "0"

@@ -233,7 +233,8 @@ class Fitting:
                     "smaller learning rate or a warm-up may help"
                 )
             if self.watch is not None:
-                self.watch(Step(number, phase, done, total, sums.mean_loss, sums.accuracy))
+                means = sums.mean_loss, sums.accuracy
+                self.watch(Step(number, self.recipe.epochs, phase, done, total, *means))
         if not sums.images:
             raise LabError(f"no {phase} image can be read")
         return sums

@@ -40,6 +40,8 @@ class Step(NamedTuple):
     """How far a run has come, for whoever shows its progress."""
 
     epoch: int
+    epochs: int
+    """Of the whole run."""
     phase: str
     """train or val"""
     done: int

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mobilenet_lab.reports.table import Column, Table, write
+from mobilenet_lab.training import run_folder
 from mobilenet_lab.training.records import Epoch
 
 AVERAGES = (
@@ -41,7 +42,7 @@ def epochs(
     `images` are those of training and validation, `params` the trained parameters and all of the
     network; `output` is the run's folder, if there is one.
     """
-    best = max(history, key=lambda epoch: epoch.val_accuracy)
+    best = run_folder.best(history)
     trained, total = params
     left = [
         f"Best: epoch {best.epoch}, validation accuracy {write(best.val_accuracy, 'share')}.",

@@ -18,7 +18,7 @@ from mobilenet_lab.verbs.summary import COLUMN_KEYS
 
 VERBS = [
     "list", "summary", "explain", "field", "compare", "sweep", "budget", "conv", "published",
-    "reconcile", "export", "draw", "verify", "predict",
+    "reconcile", "export", "draw", "verify", "predict", "train",
 ]  # fmt: skip
 EXAMPLES = {
     "list": ["list"],
