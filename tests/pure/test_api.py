@@ -56,13 +56,16 @@ def test_importing_loads_no_room() -> None:
 
 
 def test_every_public_name_is_what_it_says_each_time() -> None:
-    """Also where a file has the name of the function in it: trace, published, verify."""
+    """Also where a file has the name of the function in it: trace, published, verify.
+
+    `draw` alone is a module, of functions.
+    """
     code = (
         "import types\n"
         "import mobilenet_lab as lab\n"
         "for again in range(3):\n"
         "    for name in lab.__all__:\n"
-        "        if isinstance(getattr(lab, name), types.ModuleType):\n"
+        "        if isinstance(getattr(lab, name), types.ModuleType) is not (name == 'draw'):\n"
         "            print(again, name)\n"
     )
     assert fresh(code) == ""

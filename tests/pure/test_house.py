@@ -46,8 +46,9 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("reports/",),
     ("output",),
     ("verbs/",),
-    ("verification", "reconciliation", "roofline", "effective_fields", "prediction", "fine_tuning"),
+    ("verification", "reconciliation", "roofline", "effective_fields", "prediction"),
     ("drawings/",),
+    ("fine_tuning",),  # draws its curves
     ("cli",),
     ("__init__", "__main__"),
 )

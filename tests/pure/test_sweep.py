@@ -380,7 +380,7 @@ def test_options_of_the_network_by_set() -> None:
         ("--width 0.25:1.5", "--width is a value, some with commas between"),
         ("--width 0.5,x", "width must be a positive number up to 1,000, not x"),
         ("--resolution 96:320:0", "--resolution 96:320:0 has no values"),
-        ("--resolution 1:1000000:1 --width 1,2", "more than 1,000,000 combinations"),
+        ("--resolution 1:1001:1 --width 1:1000:1", "more than 1,000,000 combinations"),
         ("--in-channels 1:9", "--in-channels is a value"),
         ("--set scaling=slim", "did you mean"),
         ("--set width", "--set takes NAME=VALUE"),
