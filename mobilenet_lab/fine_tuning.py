@@ -5,6 +5,7 @@ accelerate or torchrun has started train together, as one would by itself.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,13 @@ def train(
     _check_same(progress.about, network.about)
     if not resume:
         processes_torch.together(lambda: run_folder.begin(folder, recipe))
-    history = loop_torch.fit(recipe, opened, network, folder, accelerator, progress, watch)
+    try:
+        history = loop_torch.fit(recipe, opened, network, folder, accelerator, progress, watch)
+    except (LabError, KeyboardInterrupt):
+        with suppress(LabError):
+            _draw(folder, processes.is_main_process)
+        raise
+    processes_torch.together(lambda: _draw(folder, True))
     skipped = processes_torch.all_of(opened.skipped)
     local = processes.num_processes > 1 and networks_torch.has_trained_statistics(network.module)
     confusion = processes_torch.together(lambda: run_folder.read_json(folder / run_folder.BEST))
@@ -195,6 +202,14 @@ def _network(recipe: Recipe, data: "Data", *, fresh: bool) -> "Network":
         },
     }
     return Network(module, head, about)
+
+
+def _draw(folder: Path, main: bool) -> None:
+    """The pictures in the run's folder."""
+    if main:
+        from mobilenet_lab.drawings import training_charts
+
+        training_charts.save(folder)
 
 
 def _check_same(kept: Mapping[str, Any], found: Mapping[str, Any]) -> None:
