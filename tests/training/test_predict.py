@@ -263,6 +263,8 @@ def test_timm_s_json_is_read(photos: list[Path], tmp_path: Path) -> None:
     options = {"weights": weights, "model": "mobilenet_v2", "width": 0.35}
     expected = Preprocessing(53, (32, 48), (0, 0, 0), (1, 1, 1))
     assert predict(photos[0], **options).facts["preprocessing"] == expected.to_dict()
+    at_64 = predict(photos[0], **options, resolution=64).facts["preprocessing"]
+    assert (at_64["crop"], at_64["resize"]) == ([64, 64], 64 * 53 // 48)
     card["pretrained_cfg"]["crop_mode"] = "squash"
     (tmp_path / "config.json").write_text(json.dumps(card))
     assert predict(photos[0], **options).facts["preprocessing"]["crop"] == [224, 224]
