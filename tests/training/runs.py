@@ -35,7 +35,7 @@ def result(folder: Path) -> dict[str, Any]:
         if path.suffix == ".json":
             found[path.name] = _without_times(json.loads(path.read_bytes()))
         elif path.suffix == ".csv":
-            found[path.name] = _without_times([*csv.DictReader(path.open())])
+            found[path.name] = _without_times([*csv.DictReader(path.read_text().splitlines())])
         elif path.is_file():
             found[path.name] = path.read_bytes()
     return found
