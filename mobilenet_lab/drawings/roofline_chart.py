@@ -27,7 +27,7 @@ from mobilenet_lab.families import FAMILIES
 from mobilenet_lab.networks import Network
 from mobilenet_lab.networks import trace as traced
 from mobilenet_lab.reports.table import write
-from mobilenet_lab.roofline import LEFT_OUT, Machine, Timed, machine, timed
+from mobilenet_lab.rooflines import LEFT_OUT, Machine, Timed, machine, timed
 from mobilenet_lab.verbs.common import CONVENTION, heading, unknown_operations
 
 HEIGHT = 370.0
@@ -99,7 +99,7 @@ def roofline(
     is known of the machine. Each row of `level` with MACs is a mark, its area in proportion to its
     share of the predicted time. A layer is on the roof; a block, stage or role runs layer after
     layer and is below it where some of these wait for memory. What has no MACs but moves bytes of
-    `dtype` (norms, activations) counts in the time. It is a bound: `mobilenet_lab.roofline` says
+    `dtype` (norms, activations) counts in the time. It is a bound: `mobilenet_lab.rooflines` says
     what is left out.
 
     Raises:

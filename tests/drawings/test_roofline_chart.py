@@ -18,7 +18,7 @@ from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.families import COLOURS, FAMILIES, family
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.net import Net
-from mobilenet_lab.roofline import machine, timed
+from mobilenet_lab.rooflines import machine, timed
 
 PHONE = {"peak": "100GFLOPS", "bandwidth": "20GB/s"}
 ON = machine(**PHONE)

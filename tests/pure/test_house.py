@@ -42,11 +42,11 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("networks",),
     ("training/",),
     ("analysis", "accuracies"),
-    ("conventions", "resolutions", "families"),
+    ("conventions", "resolutions", "families", "rooflines"),
     ("reports/",),
     ("output",),
     ("verbs/",),
-    ("verification", "reconciliation", "roofline", "effective_fields", "prediction"),
+    ("verification", "reconciliation", "effective_fields", "prediction"),
     ("drawings/",),
     ("fine_tuning",),  # draws its curves
     ("cli",),

@@ -8,7 +8,7 @@ import pytest
 from mobilenet_lab import registry
 from mobilenet_lab.analysis import LEVELS, Row, analyse
 from mobilenet_lab.errors import LabError, UnknownNameError
-from mobilenet_lab.roofline import Machine, bandwidth_rate, machine, peak_rate, timed
+from mobilenet_lab.rooflines import Machine, bandwidth_rate, machine, peak_rate, timed
 
 TOY = Machine(8, 2)
 
