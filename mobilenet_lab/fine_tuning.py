@@ -29,6 +29,7 @@ LOCAL_STATISTICS = (
     "Batch norm saw the images of its own process in each step; the running statistics are means "
     "over processes."
 )
+FINISHED = "The run was finished already: nothing was trained."
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,8 +64,8 @@ def train(
     folder is `output`, or a new one in runs/. With `resume`, a run that was stopped goes on in its
     folder (the latest of the model, if none is given) after its last whole epoch; its options need
     not be repeated, and only `workers`, `on_bad_image` and, with a constant schedule, `epochs` may
-    be others. `watch` is called after each step and epoch. Of several processes, the main one
-    writes and watches; all return the same.
+    be others. A finished run is told again. `watch` is called after each step and epoch. Of several
+    processes, the main one writes and watches; all return the same.
 
     Raises:
         LabError: data, weights, options or folder are of no use; the loss is no number any more; or
@@ -85,8 +86,6 @@ def train(
     folder, progress = processes_torch.together(lambda: _place(model, output, resume, recipe))
     if resume:
         recipe = run_folder.agreed(progress.recipe, given, len(progress.history))
-        if len(progress.history) == recipe.epochs:
-            raise LabError(f"the run in {folder} is finished: {recipe.epochs} epochs are done")
     accelerator = processes_torch.accelerator(recipe.precision)
     opened = open_data(recipe)
     with loop_torch.own_randomness(accelerator.device):
@@ -104,6 +103,9 @@ def train(
     processes_torch.together(lambda: _draw(folder, True))
     skipped = processes_torch.all_of(opened.skipped)
     local = processes.num_processes > 1 and networks_torch.has_trained_statistics(network.module)
+    notes = [LOCAL_STATISTICS] if local and accelerator.device.type == "cpu" else []
+    if len(progress.history) == recipe.epochs:
+        notes.append(FINISHED)
     confusion = processes_torch.together(lambda: run_folder.read_json(folder / run_folder.BEST))
     params = network.about["parameters"]
     table = epochs(
@@ -113,7 +115,8 @@ def train(
         images=(len(opened.train), len(opened.val)),
         params=(params["trained"], params["all"]),
         output=folder,
-        notes=(LOCAL_STATISTICS,) if local and accelerator.device.type == "cpu" else (),
+        skipped=skipped,
+        notes=notes,
         settings=network.about["settings"],
     )
     return Run(

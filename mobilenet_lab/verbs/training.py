@@ -15,6 +15,9 @@ AVERAGES = (
     "with augmentation."
 )
 
+TOLD = 5
+"""Bad images that are named."""
+
 
 def _number(key: str) -> Callable[[Epoch], float | None]:
     """A field of an Epoch; None if the run has diverged and it is no number."""
@@ -34,13 +37,15 @@ def epochs(
     images: tuple[int, int],
     params: tuple[int, int],
     output: Path | None = None,
+    skipped: Sequence[str] = (),
     notes: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> Table:
     """The epochs of a run, the best one marked, and what is left of it.
 
     `images` are those of training and validation, `params` the trained parameters and all of the
-    network; `output` is the run's folder, if there is one.
+    network; `output` is the run's folder, if there is one; `skipped` says what was wrong with
+    each image that was left out.
     """
     best = run_folder.best(history)
     trained, total = params
@@ -54,6 +59,9 @@ def epochs(
             f"Kept: {checkpoint} (best), {output / 'last.safetensors'}, curves, confusion matrix.",
             f"To predict: mobilenet-lab predict IMAGE --weights {shlex.quote(str(checkpoint))}",
         ]
+    if skipped:
+        more = f" ... and {len(skipped) - TOLD:,} more" if len(skipped) > TOLD else ""
+        left.append(f"Left out: {'; '.join(skipped[:TOLD])}{more}.")
     return Table(
         f"{network}, trained on {write(images[0], 'count')} images of {classes} classes",
         (
