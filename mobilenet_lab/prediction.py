@@ -40,6 +40,8 @@ class Loaded(NamedTuple):
     module: "nn.Module"
     preprocessing: Preprocessing
     classes: tuple[str, ...]
+    named: bool
+    """The classes have names; else they are called by their numbers."""
     source: str
     """How it is known what the images go through."""
 
@@ -124,7 +126,7 @@ def predict(
         raise LabError(f"none of the images can be read; the first: {skipped[0]}")
     source = loaded.source if preprocessing == loaded.preprocessing else "as asked for"
     notes = [f"{_told(preprocessing)}: {source}."]
-    if names == _numbers(len(names)):
+    if not loaded.named and labels is None:
         notes.append("Classes are numbers: nothing names them (labels would).")
     return Table(
         title=f"{loaded.network} · weights {weights}",
@@ -179,7 +181,8 @@ def load(path: Path, model: str | None, origin: str | None, options: Mapping[str
     names = card.classes if card else _usual_names(classes)
     if len(names) != classes:
         raise LabError(f"{path} has {classes:,} classes, its JSON names {len(names):,}")
-    return Loaded(network, settings, module.eval(), found[0], names, found[1])
+    named = card is not None or classes == IMAGENET_CLASSES
+    return Loaded(network, settings, module.eval(), found[0], names, named, found[1])
 
 
 def _network(

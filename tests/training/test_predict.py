@@ -71,11 +71,11 @@ def softmax(module: nn.Module, image: torch.Tensor) -> list[float]:
     return shares
 
 
-def ours(folder: Path, **changes: Any) -> tuple[Path, nn.Module]:
+def ours(folder: Path, *, overwrite: bool = False, **changes: Any) -> tuple[Path, nn.Module]:
     """A LeNet-5 as a run leaves it: tensors and JSON."""
     path = folder / "best.safetensors"
     module = registry.build("lenet5", classes=4)
-    save_weights(module, path)
+    save_weights(module, path, overwrite=overwrite)
     card = {
         "format": 1,
         "network": "lenet5",
@@ -116,6 +116,8 @@ def test_a_checkpoint_of_ours_tells_all(photos: list[Path], tmp_path: Path) -> N
     assert table.facts["network"] == "lenet5"
     assert table.facts["preprocessing"] == GREY.to_dict()
     assert "as best.json says" in table.notes[0]
+    ours(tmp_path, classes=["0", "1", "2", "3"], overwrite=True)
+    assert len(predict(photos[0], weights=weights).notes) == 1  # digits are names here
 
 
 def test_a_checkpoint_of_torchvision(photos: list[Path], tmp_path: Path) -> None:
