@@ -104,7 +104,7 @@ ZIPPED = gzip.compress(IDX, mtime=0)
         (bytes((0, 0, 8, 3)) + b"\xff" * 12, "says that it holds 79,.* and holds 0"),
         (ZIPPED[:-9], "is cut off or damaged"),
         (ZIPPED[:15], "is cut off or damaged"),
-        (ZIPPED[:20] + b"\xff\xff\xff" + ZIPPED[23:], "is cut off or damaged"),
+        (ZIPPED[:10] + b"\xff\xff\xff" + ZIPPED[13:], "is cut off or damaged"),  # no such block
         (ZIPPED[:-8] + b"\0\0\0\0" + ZIPPED[-4:], "is cut off or damaged"),  # checksum
     ],
 )
@@ -136,6 +136,10 @@ def test_what_was_not_damaged_is_read(tmp_path: Path) -> None:
         ({"val images": numpy.zeros((10, 5, 5))}, "are of two sizes"),
         ({"train images": numpy.zeros((0, 5, 4))}, "holds no images"),
         ({"val labels": numpy.arange(10) + 1}, "t10k-labels.* holds class 10, which is unknown"),
+        (
+            {"train images": numpy.zeros((11, 5, 4)), "train labels": numpy.arange(11)},
+            "train-labels.* holds class 10, which is unknown",
+        ),
         ({"val labels": numpy.arange(10) % 9}, "t10k-labels.* holds no class 9"),
         ({"train labels": numpy.arange(20) % 9}, "train-labels.* holds no class 9"),
     ],
