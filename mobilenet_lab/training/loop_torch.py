@@ -198,6 +198,7 @@ class Fitting:
             "files": {name: run_folder.digest(content) for name, content in files.items()},
         }
         found = {
+            run_folder.RECIPE: self.recipe.to_json().encode(),  # a resumed run may change it
             run_folder.METRICS: run_folder.metrics_csv(history),
             **files,
             run_folder.LAST: run_folder.to_json(last),

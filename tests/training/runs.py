@@ -8,8 +8,8 @@ from typing import Any
 import numpy
 from PIL import Image
 
-TIMES = ("images_per_second", "seconds")
-"""What two runs of one recipe do not share."""
+NOT_SHARED = ("images_per_second", "seconds", "workers")
+"""What two runs of one result may tell differently."""
 SMALL = {"model": "mobilenet_v2", "width": 0.1, "resolution": 32, "batch_size": 8, "epochs": 2}
 """A run of dropout and batch norm."""
 
@@ -43,5 +43,5 @@ def result(folder: Path) -> dict[str, Any]:
 
 def _without_times(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_times(part) for key, part in value.items() if key not in TIMES}
+        return {key: _without_times(part) for key, part in value.items() if key not in NOT_SHARED}
     return [*map(_without_times, value)] if isinstance(value, list) else value

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from mobilenet_lab import registry
+from mobilenet_lab.drawings import training_charts
 from mobilenet_lab.errors import LabError, UnknownNameError
 from mobilenet_lab.fine_tuning import Run, train
 from mobilenet_lab.training import loop_torch, networks_torch, processes_torch, run_folder
@@ -26,6 +27,13 @@ from mobilenet_lab.weights import save_weights
 from training.runs import SMALL, make_images
 
 LENET = {"model": "lenet5", "batch_size": 8, "epochs": 2}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def without_pictures() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_charts, "save", lambda folder: None)
+        yield
 
 
 @pytest.fixture(scope="module")
