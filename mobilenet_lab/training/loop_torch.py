@@ -94,17 +94,17 @@ def fit(
                 run.restore(progress)
             with tensorboard(folder if main else None, history) as note:
 
-                def keep(epoch: Epoch, confusion: Tensor) -> None:
+                def keep(epoch: Epoch, confusion: Tensor) -> Epoch:
                     content = run.checkpoint([*history, epoch], confusion)
                     run_folder.commit(folder, content)
                     note(epoch)
+                    return epoch
 
                 for number in range(len(history) + 1, recipe.epochs + 1):
                     epoch, confusion = run.epoch(number)
-                    together(partial(keep, epoch, confusion))
-                    history.append(epoch)
+                    history.append(together(partial(keep, epoch, confusion)))
                     if run.watch is not None:
-                        run.watch(epoch)
+                        run.watch(history[-1])
         except KeyboardInterrupt:
             if main:
                 run_folder.settle(folder)
