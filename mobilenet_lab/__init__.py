@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import mobilenet_lab.drawings as draw  # noqa: F401
     from mobilenet_lab.analysis import analyse as analyse
     from mobilenet_lab.errors import LabError as LabError
+    from mobilenet_lab.fine_tuning import train as train
     from mobilenet_lab.layers import Trace as Trace
     from mobilenet_lab.net import Net as Net
     from mobilenet_lab.networks import build as build
@@ -63,6 +64,7 @@ _HOME = {
     "summary": "verbs.summary.summary",
     "sweep": "verbs.sweep.sweep",
     "trace": "networks.trace",
+    "train": "fine_tuning.train",
     "verify": "verification.verify",
 }
 """Public name -> where it lives."""
