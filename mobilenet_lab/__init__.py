@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mobilenet_lab.analysis import analyse as analyse
     from mobilenet_lab.errors import LabError as LabError
     from mobilenet_lab.fine_tuning import train as train
+    from mobilenet_lab.latency import bench as bench
     from mobilenet_lab.layers import Trace as Trace
     from mobilenet_lab.net import Net as Net
     from mobilenet_lab.networks import build as build
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from mobilenet_lab.verbs.field import field as field
     from mobilenet_lab.verbs.listing import list_networks as list
     from mobilenet_lab.verbs.published import published as published
+    from mobilenet_lab.verbs.roofline import roofline as roofline
     from mobilenet_lab.verbs.summary import summary as summary
     from mobilenet_lab.verbs.sweep import sweep as sweep
     from mobilenet_lab.verification import verify as verify
@@ -46,6 +48,7 @@ _HOME = {
     "Net": "net.Net",
     "Trace": "layers.Trace",
     "analyse": "analysis.analyse",
+    "bench": "latency.bench",
     "budget": "verbs.budget.budget",
     "build": "networks.build",
     "compare": "verbs.compare.compare",
@@ -61,6 +64,7 @@ _HOME = {
     "published": "verbs.published.published",
     "receptive_fields": "receptive_field.receptive_fields",
     "reconcile": "reconciliation.reconcile",
+    "roofline": "verbs.roofline.roofline",
     "summary": "verbs.summary.summary",
     "sweep": "verbs.sweep.sweep",
     "trace": "networks.trace",

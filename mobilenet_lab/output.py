@@ -100,8 +100,13 @@ PATIENCE = 1.0
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], total: int) -> Iterator[Item]:
-    """Hands on `items`; a bar shows how far, if it takes long and standard error is a terminal."""
+def progress(
+    items: Iterable[Item], total: int, doing: str = "counting", undisturbed: bool = False
+) -> Iterator[Item]:
+    """Hands on `items`; a bar shows how far, if it takes long and standard error is a terminal.
+
+    It is drawn between items only if what is done to them must be `undisturbed`.
+    """
     if sys.stderr is None or not sys.stderr.isatty():
         yield from items
         return
@@ -116,11 +121,12 @@ def progress(items: Iterable[Item], total: int) -> Iterator[Item]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("counting", total=total, completed=done)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, auto_refresh=not undisturbed) as bar:
+        task = bar.add_task(doing, total=total, completed=done)
         for item in rest:
             yield item
-            bar.advance(task)
+            bar.update(task, advance=1, refresh=undisturbed)
 
 
 PLAIN = {"×": "x", "·": "-", "–": "-", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")"}

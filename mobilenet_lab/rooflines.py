@@ -8,12 +8,14 @@ a bound of layers run one after the other and no measurement. Williams, Waterman
 """
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from math import isfinite
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from mobilenet_lab.analysis import Analysis, Row
+from mobilenet_lab.analysis import CONSTANT, DTYPES, VIEWS, Analysis, Row, weights
 from mobilenet_lab.errors import LabError, quoted
+from mobilenet_lab.layers import Layer
 
 Rate: TypeAlias = int | Fraction
 """Of something per second, exact."""
@@ -75,6 +77,11 @@ class Timed(NamedTuple):
         """FLOP/s at which the row then runs."""
         return self.row.flops / self.seconds if self.seconds else Fraction(0)
 
+    @property
+    def bound(self) -> Bound:
+        """What most of the time goes to; half and half counts as compute."""
+        return "memory" if 2 * self.memory_seconds > self.seconds or not self.seconds else "compute"
+
 
 def timed(analysis: Analysis, on: Machine, level: str = "layer") -> tuple[Timed, ...]:
     """The rows of one level in running order, timed layer by layer: every level has one total.
@@ -90,6 +97,46 @@ def timed(analysis: Analysis, on: Machine, level: str = "layer") -> tuple[Timed,
         times[0] += seconds
         times[1] += seconds if on.bound(layer) == "memory" else 0
     return tuple(Timed(row, *spent[row.name]) for row in rows)
+
+
+LARGEST_BATCH = 65_536
+
+
+def batched(analysis: Analysis, batch: int) -> Analysis:
+    """The numbers of a whole batch: all but parameters, and the bytes of weights, that many times.
+
+    Raises:
+        LabError: `batch` is no whole number from 1 to LARGEST_BATCH.
+    """
+    if isinstance(batch, bool) or not isinstance(batch, int) or not 1 <= batch <= LARGEST_BATCH:
+        raise LabError(f"batch is a whole number from 1 to {LARGEST_BATCH:,}, not {quoted(batch)}")
+    layers = [layer for layer in analysis.trace.layers if layer.op != "input"]
+    rows = [
+        row._replace(
+            macs=batch * row.macs,
+            activations=batch * row.activations,
+            memory=batch * row.memory - (batch - 1) * _weight_bytes(layer, analysis.dtype),
+            live=batch * row.live,
+        )
+        for row, layer in zip(analysis.rows, layers, strict=True)
+    ]
+    return replace(analysis, rows=tuple(rows))
+
+
+def _weight_bytes(layer: Layer, dtype: str) -> int:
+    """Bytes that a layer reads once for a batch; an embedding's rows are looked up for each."""
+    if layer.op in (*VIEWS, *CONSTANT, "embedding"):
+        return 0
+    return int(weights(layer)) * DTYPES[dtype]
+
+
+def told_rate(rate: Rate, unit: str) -> str:
+    """ "100 GFLOP/s" of 10^11 and "FLOP/s"."""
+    sizes = {letter.upper() if letter != "k" else letter: size for letter, size in UNITS.items()}
+    letter, size = max(
+        ((each, size) for each, size in sizes.items() if size <= rate), key=lambda one: one[1]
+    )
+    return f"{float(rate / size):.4g} {letter}{unit}"
 
 
 def machine(peak: Any, bandwidth: Any, name: str = "") -> Machine:

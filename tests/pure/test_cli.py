@@ -18,7 +18,7 @@ from mobilenet_lab.verbs.summary import COLUMN_KEYS
 
 VERBS = [
     "list", "summary", "explain", "field", "compare", "sweep", "budget", "conv", "published",
-    "reconcile", "export", "draw", "verify", "predict", "train",
+    "reconcile", "export", "draw", "bench", "roofline", "verify", "predict", "train",
 ]  # fmt: skip
 EXAMPLES = {
     "list": ["list"],
@@ -31,6 +31,7 @@ EXAMPLES = {
     "published": ["published", "mobilenet_v1"],
     "sweep": ["sweep", "mobilenet_v2", "--width", "0.5,1", "--resolution", "96:160:32"],
     "budget": ["budget", "mobilenet_v1", "--macs", "150M"],
+    "roofline": ["roofline", "mobilenet_v2", "--machine", "raspberry_pi_4"],
 }
 
 

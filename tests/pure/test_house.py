@@ -24,7 +24,7 @@ ROOT = PACKAGE.name
 # stands. The torch side is told by its names (is_torch_side).
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("channels", "formulas", "expression", "sources"),
+    ("channels", "formulas", "expression", "sources", "ranks"),
     ("layers",),
     ("tape", "receptive_field"),
     ("net",),
@@ -43,10 +43,10 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("training/",),
     ("analysis", "accuracies"),
     ("conventions", "resolutions", "families", "rooflines"),
-    ("reports/",),
+    ("reports/", "devices"),
     ("output",),
     ("verbs/",),
-    ("verification", "reconciliation", "effective_fields", "prediction"),
+    ("verification", "reconciliation", "effective_fields", "prediction", "latency"),
     ("drawings/",),
     ("fine_tuning",),  # draws its curves
     ("cli",),
@@ -59,7 +59,7 @@ LAZY = ("cli", "__init__")
 ALWAYS_NEEDED = ("errors", "output")
 MEET_TORCH = (
     *("networks", "verification", "reconciliation"),
-    *("effective_fields", "prediction", "fine_tuning"),
+    *("effective_fields", "prediction", "fine_tuning", "latency"),
 )
 """Files of the pure side that call the torch side, inside their functions."""
 
@@ -284,6 +284,7 @@ def test_what_is_around_the_layers_knows_no_architecture(file: str) -> None:
         "weights": {"errors"},
         "counters/": {"counters/__init__"},
         "interpreter_torch": {"blocks_torch", "errors", "layers"},
+        "latency_torch": {"errors", "layers", "interpreter_torch", "importers/inputs_torch"},
         "detection/": {"errors", "detection/priors", "detection/predictor_torch"},
         "training/": {
             *("errors", "weights"),
@@ -352,6 +353,7 @@ COMMANDS = {
     "published": ["published", "mobilenet_v1"],
     "reconcile": ["reconcile", "mobilenet_v2"],
     "export": ["export", "mobilenet_v2"],
+    "roofline": ["roofline", "mobilenet_v2", "--peak", "100GFLOPS", "--bandwidth", "20GB/s"],
     "a file": ["summary", str(EXAMPLE)],
 }
 
