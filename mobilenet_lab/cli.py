@@ -104,6 +104,7 @@ class Kind(StrEnum):
     costs = "costs"
     memory = "memory"
     roofline = "roofline"
+    latency = "latency"
     grid = "grid"
     accuracy = "accuracy"
     growth = "growth"
@@ -594,7 +595,7 @@ def draw(
         list[str] | None,
         typer.Argument(
             help="One network or several, as every command takes them; convolution, ratio and "
-            "areas take none.",
+            "areas take none, latency takes a file.",
             autocompletion=complete_network,
         ),
     ] = None,
@@ -622,7 +623,10 @@ def draw(
     bandwidth: Annotated[
         str | None, typer.Option(help="roofline: of the machine's memory, as 20GB/s.")
     ] = None,
-    against: Annotated[str | None, typer.Option(help="accuracy: macs or params.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="accuracy: macs or params; latency: macs, memory or roofline."),
+    ] = None,
     layer: Annotated[str | None, typer.Option(help="field, effective: whose field.")] = None,
     unit: Annotated[
         str | None, typer.Option(help="field, effective: ROW,COLUMN, else the middle one.")
@@ -665,6 +669,7 @@ def draw(
     costs        bars of parameters, MACs, activations, memory
     memory       live memory along the network
     roofline     layers under the roof of a machine (--peak, --bandwidth)
+    latency      measured times, from the JSON that bench saved
     grid         a network at widths and resolutions
     accuracy     published ImageNet accuracy against MACs or parameters
     growth       receptive fields along networks

@@ -17,6 +17,7 @@ from mobilenet_lab.drawings.cost_bars import costs as costs
 from mobilenet_lab.drawings.effective_chart import effective as effective
 from mobilenet_lab.drawings.fields import field as field
 from mobilenet_lab.drawings.fields import growth as growth
+from mobilenet_lab.drawings.latency_chart import latency as latency
 from mobilenet_lab.drawings.memory_chart import memory as memory
 from mobilenet_lab.drawings.network_diagram import network as network
 from mobilenet_lab.drawings.planes import grid as grid
@@ -25,7 +26,7 @@ from mobilenet_lab.drawings.roofline_chart import roofline as roofline
 KINDS: dict[str, Callable[..., Axes]] = {
     make.__name__: make
     for make in (
-        *(block, network, costs, memory, roofline, grid, accuracy),
+        *(block, network, costs, memory, roofline, latency, grid, accuracy),
         *(growth, field, effective, convolution, ratio, areas),
     )
 }

@@ -17,6 +17,8 @@ SHEET = ("ax", "theme")
 """What every kind takes."""
 NETWORKS = ("width", "resolution", "classes", "in_channels", "input")
 """Options of whoever traces a network."""
+ONE = {"network": "network", "run": "run's JSON"}
+"""What a kind that takes one thing takes."""
 WITHOUT_SCREEN = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 """Backends of matplotlib that only write files; it takes the first where there is no screen."""
 FLAGS = {"c_in": "--in", "c_out": "--out"}
@@ -74,10 +76,10 @@ def file(kind: str, networks: Sequence[str], format: str, **options: Any) -> byt
 
 def _check_networks(kind: str, given: int, parameters: Any) -> None:
     several = any(each.kind is Parameter.VAR_POSITIONAL for each in parameters)
-    one = any(each.name == "network" for each in parameters)
-    if several or given == one:
+    one = next((each.name for each in parameters if each.name in ONE), None)
+    if several or given == (one is not None):
         return
-    takes = "one network" if one else "no network"
+    takes = f"one {ONE[one]}" if one else "no network"
     raise LabError(f"draw {kind} takes {takes}, not {given}")
 
 
@@ -88,7 +90,7 @@ def _check_options(kind: str, options: dict[str, Any], parameters: Any) -> None:
         for each in parameters
         if each.kind is not Parameter.VAR_KEYWORD
         and each.kind is not Parameter.VAR_POSITIONAL
-        and each.name not in (*SHEET, "network")
+        and each.name not in (*SHEET, *ONE)
     ]
     known = dict.fromkeys([*own, *(NETWORKS if traces else ())])
     for key in options:

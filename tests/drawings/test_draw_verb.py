@@ -11,6 +11,7 @@ from mobilenet_lab.drawings import KINDS, kinds
 from mobilenet_lab.errors import LabError, UnknownNameError
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+RUN = Path(__file__).parents[2] / "docs" / "latency" / "classifiers.json"
 MACHINE = ["--peak", "100GFLOPS", "--bandwidth", "20GB/s"]
 FIGURES = {
     "block": ["mobilenet_v2", "resnet50", "--block", "stage2.1", "--block", "stage2.1"],
@@ -18,6 +19,7 @@ FIGURES = {
     "costs": ["mobilenet_v2", "--of", "macs", "--level", "role"],
     "memory": ["mobilenet_v2", "--dtype", "int8", "--resolution", "96x128"],
     "roofline": ["mobilenet_v2", *MACHINE],
+    "latency": [str(RUN), "--against", "roofline"],
     "grid": ["mobilenet_v2", "--width", "0.5,1", "--resolution", "96:160:32"],
     "accuracy": ["mobilenet_v1", "mobilenet_v2", "--against", "params"],
     "growth": ["mobilenet_v1", "mobilenet_v2"],
@@ -127,6 +129,8 @@ def test_a_factory_is_drawn(tmp_path: Path) -> None:
          "peak"),
         (["accuracy", "mobilenet_v2", "--against", "flops", "-o", "x.svg"], "flops"),
         (["accuracy", "lenet5", "-o", "x.svg"], "lenet5"),
+        (["latency", "-o", "x.svg"], "draw latency takes one run's JSON, not 0"),
+        (["latency", "none.json", "-o", "x.svg"], "cannot read none.json"),
         (["field", "mobilenet_v2", "--layer", "stage9", "-o", "x.svg"], "unknown layer 'stage9'"),
         (["field", "mobilenet_v2", "--unit", "900,1", "-o", "x.svg"], "900"),
         (["field", "mobilenet_v2", "--unit", "middle", "-o", "x.svg"], "middle"),

@@ -44,7 +44,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("analysis", "accuracies"),
     ("conventions", "resolutions", "families", "rooflines"),
     ("reports/", "devices"),
-    ("output",),
+    ("output", "measured"),
     ("verbs/",),
     ("verification", "reconciliation", "effective_fields", "prediction", "latency"),
     ("drawings/",),
