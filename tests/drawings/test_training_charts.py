@@ -75,12 +75,13 @@ def test_training_and_validation_differ_not_by_colour_alone() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["best", "training", "validation"]
 
 
-def test_the_first_of_the_best_epochs_is_named() -> None:
+def test_of_the_best_epochs_that_of_the_least_loss_is_named() -> None:
     run = [epoch._replace(val_accuracy=0.875) for epoch in history(3, first=4)]
+    run[1] = run[1]._replace(val_loss=0.1)
     ax = curves(run)
-    assert "Best validation accuracy: 87.5% after epoch 4." in ax.figure.alt
+    assert "Best validation accuracy: 87.5% after epoch 5." in ax.figure.alt
     assert "epochs 4 to 6" in ax.figure.alt
-    assert any("87.5% after epoch 4" in text.get_text() for text in shown_texts(ax.figure))
+    assert any("87.5% after epoch 5" in text.get_text() for text in shown_texts(ax.figure))
 
 
 def test_epochs_are_whole_and_shares_are_percent() -> None:
