@@ -12,6 +12,9 @@ from mobilenet_lab.training.run_folder import best
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+UNTIL_VALIDATED = 0.95
+"""The share of an epoch that its training is taken for."""
+
 
 class Display:
     """Watches a run, on standard error unless another `stream` is given.
@@ -73,6 +76,7 @@ class Display:
 
     def _went_on(self, step: Step) -> None:
         assert self._bars is not None
+        assert self._run is not None
         assert self._images is not None
         if self._shown != (step.epoch, step.phase):
             self._shown = step.epoch, step.phase
@@ -82,6 +86,9 @@ class Display:
         if speed:
             told += f" {speed:,.0f} images/s"
         self._bars.update(self._images, completed=step.done, told=told)
+        if step.phase == "train":  # in parts, so that the time left is known in the first epoch
+            part = UNTIL_VALIDATED * step.done / step.total
+            self._bars.update(self._run, completed=step.epoch - 1 + part)
 
     def _finished(self, epoch: Epoch) -> None:
         self._best = best([self._best, epoch] if self._best else [epoch])

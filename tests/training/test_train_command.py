@@ -254,6 +254,7 @@ def test_a_terminal_has_bars_with_loss_accuracy_and_speed(monkeypatch: pytest.Mo
         assert watch._bars is not None
         watch._bars.refresh()
         training = plain(terminal)
+        assert all(task.time_remaining is not None for task in watch._bars.tasks)
         watch(Step(1, 3, "val", 7, 7, 1.25, 0.5))
         watch(EPOCH)
         watch._bars.refresh()
