@@ -1,7 +1,7 @@
 """Records docs/latency: `python docs/record_latency.py` (needs the torch extra, some ten minutes).
 
-All classifiers of the registry at 224 × 224 (or their own inputs), batch 1, one thread, in turns;
-then a few of them layer by layer, gathered by the families of their layers.
+All classifiers of photographs in the registry at their own inputs (224 × 224, AlexNet 227 × 227),
+batch 1, one thread, in turns; then a few of them layer by layer, gathered by families of layers.
 """
 
 import argparse
@@ -19,7 +19,11 @@ from mobilenet_lab.layers import ACTIVATIONS
 from mobilenet_lab.output import progress
 
 FOLDER = Path(__file__).parent / "latency"
-CLASSIFIERS = [name for name in registry.NETWORKS if registry.task(name) == "classification"]
+CLASSIFIERS = [
+    name
+    for name in registry.NETWORKS
+    if registry.task(name) == "classification" and registry.trace(name).input_shape[1] > 200
+]
 LAYERED = (
     *("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mixnet_s"),
     *("shufflenet_v2", "ghostnet", "resnet50"),
@@ -41,12 +45,14 @@ OTHERS = {
 def main() -> None:
     """Times everything and writes the files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--clock", choices=("wall", "processor"), default="processor")
     given = parser.parse_args()
     settings: dict[str, Any] = {
         "rounds": given.rounds,
         "threads": given.threads,
+        "clock": given.clock,
         "watch": lambda items, total: progress(items, total, "timing", undisturbed=True),
     }
     FOLDER.mkdir(exist_ok=True)

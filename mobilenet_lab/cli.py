@@ -88,6 +88,13 @@ class BenchDtype(StrEnum):
     float16 = "float16"
 
 
+class BenchClock(StrEnum):
+    """What measures time."""
+
+    wall = "wall"
+    processor = "processor"
+
+
 class BenchDevice(StrEnum):
     """What networks are timed on."""
 
@@ -752,6 +759,10 @@ def bench(
         bool, typer.Option("--channels-last", help="The channels of a pixel side by side.")
     ] = False,
     rounds: Annotated[int, typer.Option(help="Each network is timed so often, in turns.")] = 20,
+    clock: Annotated[
+        BenchClock,
+        typer.Option(help="processor leaves waiting out; of one thread, for a busy machine."),
+    ] = BenchClock.wall,
     format: FormatOption = None,
     output: Output = None,
     force: Force = False,
@@ -777,6 +788,7 @@ def bench(
         device=device.value,
         channels_last=channels_last,
         rounds=rounds,
+        clock=clock.value,
         watch=partial(progress, doing="timing", undisturbed=True),
         **options,
     )

@@ -47,6 +47,7 @@ NETWORK = "network"
 BENCH_LEVELS = (NETWORK, *LEVELS)
 DTYPES = ("float32", "bfloat16", "float16")
 DEVICES = ("cpu", "cuda", "mps")
+CLOCKS = ("wall", "processor")
 MOST_THREADS, MOST_ROUNDS = 1024, 10_000
 Result = TypeVar("Result")
 
@@ -71,6 +72,7 @@ def bench(
     device: str = "cpu",
     channels_last: bool = False,
     rounds: int = 20,
+    clock: str = "wall",
     watch: Watch | None = None,
     **options: Any,
 ) -> Table:
@@ -81,9 +83,12 @@ def bench(
     layer by layer, in place (`latency_torch` says how), and by itself in turns with that. The
     roofline stands beside, on a peak and a bandwidth that are measured first with the same
     `threads` (else as many as torch uses) and `dtype`. Rows are `Measured` records. Of detectors
-    the layers are timed, not what comes after them. A module that was given is copied. Each
-    option is one value for all networks, or a list with one for each; `watch` is given the blocks
-    and how many there are, and hands them on.
+    the layers are timed, not what comes after them. A module that was given is copied.
+
+    By the `clock` of the "processor" only the time counts in which this thread had one: on a busy
+    machine that leaves out the waiting, but caches are shared nonetheless. Each option is one value
+    for all networks, or a list with one for each; `watch` is given the blocks and how many there
+    are, and hands them on.
 
     Raises:
         UnknownNameError: no such network, option, level, dtype or device.
@@ -91,7 +96,7 @@ def bench(
             network that does not run.
         MissingPackageError: torch is not installed.
     """
-    _check(level, networks, batch, threads, dtype, device, rounds)
+    _check(level, networks, batch, threads, dtype, device, rounds, clock)
     try:
         from mobilenet_lab import latency_torch
     except ModuleNotFoundError as error:
@@ -102,7 +107,9 @@ def bench(
         raise LabError(f"there is no {device} device on this machine")
     threads = threads or latency_torch.usual_threads()
     setting = latency_torch.Setting(batch, threads, dtype, device, channels_last)
-    clock = latency_torch.clock_of(device)
+    if clock == "processor" and (device != "cpu" or threads != 1):
+        raise LabError("the processor's clock is of one thread: it needs threads 1 and device cpu")
+    look = latency_torch.clock_of(device, clock)
     watch = watch or (lambda items, _: items)
     before = _load()
     with latency_torch.seeded(), latency_torch.with_threads(threads):
@@ -114,16 +121,16 @@ def bench(
         runnables = [
             latency_torch.runnable(_fresh(each), each.trace, each.input, setting) for each in found
         ]
-        on = machine(latency_torch.peak(setting, clock), latency_torch.bandwidth(setting, clock))
+        on = machine(latency_torch.peak(setting, look), latency_torch.bandwidth(setting, look))
         if level == NETWORK:
-            rows = _networks(analyses, runnables, on, setting, clock, rounds, watch)
+            rows = _networks(analyses, runnables, on, setting, look, rounds, watch)
             total = whole = None
         else:
             rows, total, whole = _layers(
-                analyses[0], runnables[0], on, level, setting, clock, rounds, watch
+                analyses[0], runnables[0], on, level, setting, look, rounds, watch
             )
     traces = [each.trace for each in found]
-    conditions = _conditions(setting, before) | {"level": level, "rounds": rounds}
+    conditions = _conditions(setting, before) | {"level": level, "rounds": rounds, "clock": clock}
     ranks = correlations(rows) if level == NETWORK and len(rows) >= FEWEST_TO_RANK else {}
     return Table(
         heading(traces[0]) if len(traces) == 1 else f"{len(traces)} networks",
@@ -262,6 +269,7 @@ def _check(
     dtype: str,
     device: str,
     rounds: Any,
+    clock: str,
 ) -> None:
     if not networks:
         raise LabError("bench takes one network or more, not 0")
@@ -269,6 +277,7 @@ def _check(
         ("level", level, BENCH_LEVELS),
         ("dtype", dtype, DTYPES),
         ("device", device, DEVICES),
+        ("clock", clock, CLOCKS),
     ):
         if name not in known:
             raise UnknownNameError(kind, str(name), known)

@@ -22,10 +22,11 @@ from mobilenet_lab.drawings.canvas import (
     describe,
     text_width,
 )
+from mobilenet_lab.drawings.memory_chart import leader
 from mobilenet_lab.drawings.planes import short
 from mobilenet_lab.errors import LabError, UnknownNameError, quoted
 from mobilenet_lab.ranks import kendall, spearman
-from mobilenet_lab.reports.table import Table
+from mobilenet_lab.reports.table import Table, write
 
 AGAINST = {"macs": "MACs", "memory": "bytes moved", "roofline_ms": "roofline, ms"}
 """What times are drawn against: columns of `bench`, and their labels."""
@@ -72,7 +73,7 @@ def latency(
     ranks = kendall(promised, ms), spearman(promised, ms)
     label = AGAINST[quantity]
     order = (
-        f"Same order as measured: Kendall's τ_b {_told(ranks[0])}, Spearman's ρ {_told(ranks[1])}."
+        f"Same order as measured: Kendall's τ-b {_told(ranks[0])}, Spearman's ρ {_told(ranks[1])}."
     )
     heading = Heading(
         f"Measured time against {label.partition(',')[0]}", f"{order}\n{_conditions(conditions)}"
@@ -87,11 +88,11 @@ def latency(
         ax.grid(True)
         ax.legend(loc="upper left")
         _draw_list(ax, points, rows)
-        _draw_numbers(ax, points)
+        _draw_numbers(ax, look, points)
         describe(
             ax,
             f"{heading.title} of {len(points)} networks. {order} In the order of time: "
-            + ", ".join(f"{point.name} {point.ms:.3g} ms" for point in points)
+            + ", ".join(f"{point.name} {write(point.ms, 'number')} ms" for point in points)
             + ".",
         )
     return ax
@@ -165,7 +166,8 @@ def _conditions(run: dict[str, Any]) -> str:
     """Machine and setting, as far as the run tells them."""
     told = [str(run[key]) for key in ("processor", "library", "dtype", "device") if key in run]
     told += [f"{key} {run[key]}" for key in ("batch", "threads") if key in run]
-    return f"{' · '.join(told)}. " if told else ""
+    told += ["processor time"] if run.get("clock") == "processor" else []
+    return f"{' · '.join(told)}." if told else ""
 
 
 def _draw_line(ax: Axes, look: Theme, points: Sequence[Point], quantity: str) -> None:
@@ -217,7 +219,7 @@ def _limits(ax: Axes, points: Sequence[Point], quantity: str) -> None:
     ):
         beside = 1.25 * (max(values) / min(values)) ** 0.05
         set_limits(min(values) / beside, max(values) * beside)
-        few = max(values) / min(values) < 100
+        few = max(values) / min(values) < 1000
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
         axis.set_minor_locator(NullLocator())
         counts = axis is ax.xaxis and quantity != "roofline_ms"
@@ -234,7 +236,9 @@ def _draw_list(ax: Axes, points: Sequence[Point], rows: int) -> None:
         part = points[column * rows : (column + 1) * rows]
         if part:
             ax.annotate(
-                "\n".join(f"{point.number}  {point.name} {point.ms:.3g} ms" for point in part),
+                "\n".join(
+                    f"{point.number}  {point.name} {write(point.ms, 'number')} ms" for point in part
+                ),
                 (0, 0),
                 (column * PAGE / LIST_COLUMNS - 30, -BELOW),
                 xycoords="axes fraction",
@@ -246,13 +250,15 @@ def _draw_list(ax: Axes, points: Sequence[Point], rows: int) -> None:
 
 
 PLACES = sorted(
-    [(dx, dy) for dx in range(-26, 27, 4) for dy in range(-22, 23, 4) if hypot(dx, dy) > 6],
+    [(dx, dy) for dx in range(-30, 31, 3) for dy in range(-30, 31, 3) if hypot(dx, dy) > 6],
     key=lambda place: hypot(*place),
 )
 """Where the middle of a number may stand, in points from its mark, the nearest first."""
+FAR = 12.0
+"""Points from which on a line leads from the number to its mark."""
 
 
-def _draw_numbers(ax: Axes, points: Sequence[Point]) -> None:
+def _draw_numbers(ax: Axes, look: Theme, points: Sequence[Point]) -> None:
     """A number at each mark, where it covers no mark and no other number."""
     figure = ax.get_figure(root=True)
     assert figure is not None
@@ -276,7 +282,6 @@ def _draw_numbers(ax: Axes, points: Sequence[Point]) -> None:
         free = [place for place, box in boxes.items() if not any(map(box.overlaps, taken))]
         place = (*free, PLACES[0])[0]
         taken.append(boxes[place])
-        far = hypot(*place) > 12
         ax.annotate(
             text,
             (point.promised, point.ms),
@@ -286,5 +291,12 @@ def _draw_numbers(ax: Axes, points: Sequence[Point]) -> None:
             va="center",
             size=SMALL,
             gid=f"number:{point.name}",
-            arrowprops={"arrowstyle": "-", "lw": 0.4, "shrinkA": 0, "shrinkB": 2} if far else None,
         )
+        if hypot(*place) > FAR:
+            ax.annotate(
+                "",
+                (point.promised, point.ms),
+                place,
+                textcoords="offset points",
+                arrowprops=leader(look) | {"shrinkA": 4, "shrinkB": 2},
+            )

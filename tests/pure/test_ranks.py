@@ -1,0 +1,52 @@
+"""Rank correlations: by hand, with ties, and against scipy."""
+
+from math import sqrt
+from random import Random
+
+import pytest
+
+from mobilenet_lab.ranks import kendall, spearman, twice_ranks
+
+
+def test_ranks_of_ties_are_the_mean_of_their_places() -> None:
+    assert twice_ranks([30, 10, 20, 20]) == [8, 2, 5, 5]
+    assert twice_ranks([]) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "tau", "rho"),
+    [
+        ([1, 2, 3], [10, 20, 30], 1, 1),
+        ([1, 2, 3], [3, 2, 1], -1, -1),
+        ([1, 2, 3, 4], [1, 3, 2, 4], 4 / 6, 0.8),  # 5 pairs agree, 1 does not; 1 - 6 * 2 / 60
+        # ties: 4 pairs agree, none does not; each side has 5 of 6 pairs untied
+        ([1, 2, 2, 3], [1, 2, 3, 3], 4 / 5, 15 / 18),
+        ([1, 1, 2], [5, 6, 7], 2 / sqrt(2 * 3), sqrt(3) / 2),
+        ([10**30, 10**30 + 1], [0, 1], 1, 1),  # no rounding before the last step
+    ],
+)
+def test_by_hand(left: list[int], right: list[int], tau: float, rho: float) -> None:
+    assert kendall(left, right) == pytest.approx(tau, rel=1e-15)
+    assert spearman(left, right) == pytest.approx(rho, rel=1e-15)
+
+
+@pytest.mark.parametrize("sides", [([], []), ([1], [2]), ([1, 1], [1, 2]), ([1, 2], [3, 3])])
+def test_nothing_is_said_where_one_side_has_no_order(sides: tuple[list[int], list[int]]) -> None:
+    assert kendall(*sides) is None
+    assert spearman(*sides) is None
+
+
+def test_sides_are_equally_long() -> None:
+    for coefficient in (kendall, spearman):
+        with pytest.raises(ValueError, match=r"longer|shorter"):
+            coefficient([1, 2, 3], [1, 2])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_against_scipy(seed: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    random = Random(seed)
+    left = [random.randrange(6) for _ in range(9)]
+    right = [random.randrange(-4, 4) / 2 for _ in range(9)]
+    assert kendall(left, right) == pytest.approx(stats.kendalltau(left, right).statistic)
+    assert spearman(left, right) == pytest.approx(stats.spearmanr(left, right).statistic)
