@@ -7,6 +7,7 @@ epoch goes on as if it had never stopped; on a CPU to the bit.
 import math
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -135,7 +136,10 @@ class Fitting:
         parameters = trained(self.module)
         self.names = [*parameters]
         optimiser = _optimiser(recipe, parameter_groups(parameters, recipe.weight_decay))
-        self.model, self.optimiser = accelerator.prepare(self.module, optimiser)
+        with warnings.catch_warnings():
+            # the name in older versions of torch of what it now calls otherwise
+            warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)
+            self.model, self.optimiser = accelerator.prepare(self.module, optimiser)
         self.steps = math.ceil(len(data.train) / recipe.batch_size)
         self.learning_rate = 0.0
 

@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.nn.functional import cross_entropy
 
+from mobilenet_lab import registry
 from mobilenet_lab.drawings import training_charts
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.fine_tuning import train
+from mobilenet_lab.training.data_torch import open_data
+from mobilenet_lab.training.recipe import Recipe
 from mobilenet_lab.training.records import Epoch, Step
 from mobilenet_lab.training.run_folder import read_json, read_progress
 from training.runs import make_images
@@ -84,7 +88,9 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Two:
             *("--master-addr", "127.0.0.1", "--master-port", str(port)),
             *(str(TESTS / "training" / "distributed_script.py"), str(folder / "runs.json")),
         ],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+        env=os.environ
+        | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+        | {"PYTHONPATH": str(TESTS.parent)},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -133,8 +139,19 @@ def test_batch_norm_sees_its_own_process_and_a_note_says_so(two: Two) -> None:
     assert "images of its own process" in two.told[0]["batch norm"]["text"]
     for name in ("digits", "frozen"):
         assert "its own process" not in two.told[0][name]["text"]
-    state = load_file(two.folder / "batch norm" / "last.safetensors")
-    assert all(value.isfinite().all() for value in state.values())
+
+
+def test_both_validate_the_network_that_is_kept(two: Two) -> None:
+    """Its running statistics are means of both processes'."""
+    about = read_json(two.folder / "batch norm" / "best.json")
+    module = registry.build(about["network"], **about["settings"]).eval()
+    module.load_state_dict(load_file(two.folder / "batch norm" / "best.safetensors"))
+    val = open_data(Recipe("mobilenet_v2", str(two.folder / "images"), {"resolution": 32})).val
+    pairs = [val[0, index] for index in range(len(val))]
+    with torch.no_grad():
+        scores = module(torch.stack([image for image, _ in pairs]))
+    loss = cross_entropy(scores, torch.tensor([label for _, label in pairs]))
+    assert about["val_loss"] == pytest.approx(loss.item(), rel=1e-5)
 
 
 def test_an_error_of_one_process_is_told_by_both(two: Two) -> None:

@@ -111,7 +111,7 @@ def test_a_run_is_what_a_plain_loop_gives(images: Path, tmp_path: Path, optimise
 
 
 def test_the_best_network_is_kept_with_what_it_said(images: Path, tmp_path: Path) -> None:
-    options = {**LENET, "epochs": 5, "learning_rate": 0.03, "schedule": "constant"}
+    options = {**SMALL, "epochs": 4, "learning_rate": 0.03, "schedule": "constant"}
     run = train(images, output=tmp_path / "run", **options)
     assert run.best == run_folder.best(run.history)
     about = run_folder.read_json(tmp_path / "run" / "best.json")
@@ -315,15 +315,27 @@ def test_the_caller_finds_his_process_as_it_was(images: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_and_says_what_is_kept(
-    images: Path, tmp_path: Path, number: signal.Signals
+    images: Path, tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def watch(event: Step | Epoch) -> None:
-        if isinstance(event, Step) and (event.epoch, event.phase) == (2, "train"):
+    """What comes while it cleans up is not heard."""
+    settle = run_folder.settle
+
+    def interrupted(folder: Path) -> None:
+        settle(folder)
+        if len(epochs) > 1:
             os.kill(os.getpid(), number)
-            os.kill(os.getpid(), number)  # the second is not heard
+
+    monkeypatch.setattr(run_folder, "settle", interrupted)
+    epochs: set[int] = set()
+
+    def watch(event: Step | Epoch) -> None:
+        epochs.add(event.epoch)
+        if event.epoch == 2:
+            os.kill(os.getpid(), number)
 
     with pytest.raises(KeyboardInterrupt, match=r"holds 1 of 2 epochs: resume it"):
         train(images, output=tmp_path / "run", watch=watch, **LENET)
+    epochs.clear()
     assert len(run_folder.read_progress(tmp_path / "run").history) == 1
 
 
