@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mobilenet_lab.fine_tuning import train as train
     from mobilenet_lab.latency import bench as bench
     from mobilenet_lab.layers import Trace as Trace
+    from mobilenet_lab.narrowing import netadapt as netadapt
     from mobilenet_lab.net import Net as Net
     from mobilenet_lab.networks import build as build
     from mobilenet_lab.networks import inspect as inspect
@@ -60,6 +61,7 @@ _HOME = {
     "field": "verbs.field.field",
     "inspect": "networks.inspect",
     "list": "verbs.listing.list_networks",
+    "netadapt": "narrowing.netadapt",
     "predict": "prediction.predict",
     "published": "verbs.published.published",
     "receptive_fields": "receptive_field.receptive_fields",

@@ -1046,6 +1046,117 @@ def train(
         answer(run, None, None, False)
 
 
+@app.command()
+def netadapt(
+    name: Annotated[
+        str,
+        typer.Argument(help="A classifier: a name, or net.toml.", autocompletion=complete_network),
+    ],
+    budget: Annotated[
+        str | None,
+        typer.Option(help="A share of the cost as 0.7 or 70%, or as 200M; of latency as 3.5ms."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="What the weights learned: as train takes it.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A checkpoint of the network, trained on the data.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the search; else a new one in runs/."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the search in that folder.")
+    ] = False,
+    cost_only: Annotated[
+        bool, typer.Option("--cost-only", help="Train nothing: know nothing about accuracy.")
+    ] = False,
+    cost: Annotated[
+        str | None, typer.Option(help="macs (the default), params, bytes or latency.")
+    ] = None,
+    times: Annotated[
+        Path | None, typer.Option(help="latency: JSON of measured times, by layer and width.")
+    ] = None,
+    step: Annotated[
+        float | None, typer.Option(help="Share of the cost won by the first iteration: 0.05.")
+    ] = None,
+    decay: Annotated[float | None, typer.Option(help="Of the step, by iteration: 0.96.")] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="ratio (accuracy per cost; the default) or value.")
+    ] = None,
+    divisor: Annotated[int | None, typer.Option(help="Widths are multiples of it: 8.")] = None,
+    proxy: Annotated[
+        str | None, typer.Option(help="cost-only: channels (the default) or params.")
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(help="Images that each proposal is fine-tuned on: 2048.")
+    ] = None,
+    holdout: Annotated[
+        int | None, typer.Option(help="Training images that choose between proposals: 1000.")
+    ] = None,
+    width: Width = None,
+    resolution: Resolution = None,
+    in_channels: InChannels = None,
+    further: Further = None,
+    batch_size: Annotated[int | None, typer.Option(help="Of fine-tuning.")] = None,
+    optimiser: Annotated[str | None, typer.Option(help="Of fine-tuning: sgd or adamw.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of fine-tuning.")] = None,
+    augmentation: Annotated[str | None, typer.Option(help="none, flip or crop.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all that is random.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that load images.")] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="Share held out of a folder without train/ and val/.")
+    ] = None,
+    on_bad_image: Annotated[str | None, typer.Option(help="stop or skip.")] = None,
+    format: FormatOption = None,
+) -> None:
+    """A network made narrower, down to a budget.
+
+    NetAdapt (needs the train extra): one layer after another, each chosen by the accuracy it costs
+    after a short fine-tuning. --cost-only needs no PyTorch and looks at costs alone. Ctrl-C loses
+    the running iteration at most; --resume goes on to the same result. docs/netadapt.md has more.
+    """
+    from mobilenet_lab.adaptation.display import display
+    from mobilenet_lab.narrowing import netadapt as ask
+
+    options = given(
+        further,
+        budget=budget,
+        data=data,
+        weights=weights,
+        cost=cost,
+        times=times,
+        step=step,
+        decay=decay,
+        rule=rule,
+        divisor=divisor,
+        proxy=proxy,
+        images=images,
+        holdout=holdout,
+        width=width,
+        resolution=resolution,
+        in_channels=in_channels,
+        batch_size=batch_size,
+        optimiser=optimiser,
+        learning_rate=learning_rate,
+        augmentation=augmentation,
+        seed=seed,
+        workers=workers,
+        validation=validation,
+        on_bad_image=on_bad_image,
+    )
+    with display() as watch:
+        try:
+            table = ask(
+                name, output=output, resume=resume, cost_only=cost_only, watch=watch, **options
+            )
+        except KeyboardInterrupt as stopped:
+            typer.echo(str(stopped) or "stopped before the search began", err=True)
+            raise typer.Exit(130) from None
+    answer(table, format, None, False)
+
+
 def given(
     further: list[str] | None = None, input: list[str] | None = None, /, **options: Any
 ) -> dict[str, Any]:

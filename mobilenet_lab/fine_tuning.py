@@ -1,4 +1,4 @@
-"""Training of a registered classifier on images: from nothing, or from somebody's weights.
+"""Training of a classifier on images: from nothing, or from somebody's weights.
 
 The parts are in training/: the recipe, the data, the loop, the run's folder. Several processes that
 accelerate or torchrun has started train together, as one would by itself.
@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobilenet_lab import registry
+from mobilenet_lab import networks
 from mobilenet_lab.errors import LabError, MissingPackageError
 from mobilenet_lab.reports.table import Table
-from mobilenet_lab.training import run_folder
+from mobilenet_lab.training import inputs, run_folder
 from mobilenet_lab.training.randomness import seed_of
 from mobilenet_lab.training.recipe import Recipe
 from mobilenet_lab.training.records import Epoch, Step
@@ -60,8 +60,9 @@ def train(
 ) -> Run:
     """Trains `model` on `data` (a folder, "fashion-mnist" or "digits").
 
-    `options` are fields of a `Recipe` and options of the network (width, resolution ...). The run's
-    folder is `output`, or a new one in runs/. With `resume`, a run that was stopped goes on in its
+    `model` is a registered classifier, or one in a file (docs/files.md). `options` are fields
+    of a `Recipe` and options of the network (width, resolution ...). The run's folder is `output`,
+    or a new one in runs/. With `resume`, a run that was stopped goes on in its
     folder (the latest of the model, if none is given) after its last whole epoch; its options need
     not be repeated, and only `workers`, `on_bad_image` and, with a constant schedule, `epochs` may
     be others. A finished run is told again. `watch` is called after each step and epoch. Of several
@@ -142,14 +143,12 @@ def _asked(data: str, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
     given = {key: value for key, value in options.items() if key in known and key != "settings"}
     settings = dict(options.get("settings", {}))
     settings |= {key: value for key, value in options.items() if key not in known}
-    if registry.task(model) != "classification":
-        raise LabError(f"{model} is for {registry.task(model)}; classifiers are trained here")
     if "classes" in settings:
         raise LabError("the images tell how many classes there are, the option classes does not")
     if given.get("weights") is not None:
         given["weights"] = str(given["weights"])
+    traced = inputs.classifier(model, **settings).settings
     if settings:
-        traced = registry.trace(model, **settings).settings
         given["settings"] = {key: traced[key] for key in settings}
     return {"data": data, "model": model, **given}
 
@@ -158,10 +157,11 @@ def _place(
     model: str, output: str | Path | None, resume: bool, recipe: Recipe
 ) -> tuple[Path, Progress]:
     """The run's folder, and how far the run has come."""
+    name = Path(model).stem if inputs.is_file(model) else model
     if resume:
-        folder = run_folder.latest_folder(model) if output is None else Path(output)
+        folder = run_folder.latest_folder(name) if output is None else Path(output)
         return folder, run_folder.read_progress(folder)
-    folder = run_folder.free_folder(model) if output is None else Path(output)
+    folder = run_folder.free_folder(name) if output is None else Path(output)
     run_folder.check_free(folder)
     return folder, Progress(recipe)
 
@@ -175,12 +175,12 @@ def _network(recipe: Recipe, data: "Data", *, fresh: bool) -> "Network":
 
     channels, *sides = data.image_shape
     found = {"resolution": tuple(sides), "in_channels": channels, "classes": len(data.classes)}
-    known = registry.options(recipe.model)
+    known = inputs.options(recipe.model)
     settings = {**recipe.settings, **{key: found[key] for key in found if key in known}}
-    trace = registry.trace(recipe.model, **settings)
+    trace = inputs.classifier(recipe.model, **settings)
 
     def build(classes: int) -> Any:
-        return registry.build(recipe.model, **{**settings, "classes": classes})
+        return networks.build(recipe.model, **{**settings, "classes": classes})
 
     torch.manual_seed(seed_of("weights", recipe.seed))
     if fresh and recipe.weights is not None:

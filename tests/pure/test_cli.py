@@ -18,7 +18,7 @@ from mobilenet_lab.verbs.summary import COLUMN_KEYS
 
 VERBS = [
     "list", "summary", "explain", "field", "compare", "sweep", "budget", "conv", "published",
-    "reconcile", "export", "draw", "bench", "roofline", "verify", "predict", "train",
+    "reconcile", "export", "draw", "bench", "roofline", "verify", "predict", "train", "netadapt",
 ]  # fmt: skip
 EXAMPLES = {
     "list": ["list"],

@@ -46,20 +46,21 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("reports/", "devices"),
     ("output", "measured"),
     ("verbs/",),
+    ("adaptation/",),
     ("verification", "reconciliation", "effective_fields", "prediction", "latency"),
     ("drawings/",),
-    ("fine_tuning",),  # draws its curves
+    ("fine_tuning", "narrowing"),  # draw their curves
     ("cli",),
     ("__init__", "__main__"),
 )
-AMONG_THEMSELVES = ("reports/", "verbs/", "importers/", "drawings/", "training/")
+AMONG_THEMSELVES = ("reports/", "verbs/", "importers/", "drawings/", "training/", "adaptation/")
 """Levels whose files may import each other."""
 LAZY = ("cli", "__init__")
 """Files that name all rooms: beside ALWAYS_NEEDED, they import them inside functions only."""
 ALWAYS_NEEDED = ("errors", "output")
 MEET_TORCH = (
     *("networks", "verification", "reconciliation"),
-    *("effective_fields", "prediction", "fine_tuning", "latency"),
+    *("effective_fields", "prediction", "fine_tuning", "latency", "narrowing"),
 )
 """Files of the pure side that call the torch side, inside their functions."""
 
@@ -289,6 +290,10 @@ def test_what_is_around_the_layers_knows_no_architecture(file: str) -> None:
         "training/": {
             *("errors", "weights"),
             *(file for file in FILES if file.startswith("training/")),
+        },
+        "adaptation/": {
+            *("errors", "layers", "weights", "interpreter_torch"),
+            *(file for file in FILES if file.startswith(("training/", "adaptation/"))),
         },
         "importers/": {
             *("errors", "layers", "tape", "importers/naming", "counters/__init__"),
