@@ -14,6 +14,7 @@ from typing import Any
 
 import mobilenet_lab as lab
 from mobilenet_lab import registry
+from mobilenet_lab.drawings.canvas import rendered
 from mobilenet_lab.families import FAMILIES, family
 from mobilenet_lab.layers import ACTIVATIONS
 from mobilenet_lab.output import progress
@@ -62,7 +63,7 @@ def main() -> None:
     print(networks)
     for against in ("macs", "memory", "roofline"):
         figure: Any = lab.draw.latency(networks, against=against).figure
-        figure.savefig(FOLDER / f"{against}.svg", metadata={"Date": None})
+        (FOLDER / f"{against}.svg").write_bytes(rendered(figure, "svg"))
     parts = {name: by_family(name, settings) for name in LAYERED}
     text = json.dumps(parts, indent=1, ensure_ascii=False) + "\n"
     (FOLDER / "families.json").write_text(text, encoding="utf-8")

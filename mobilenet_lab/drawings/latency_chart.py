@@ -273,15 +273,14 @@ def _draw_numbers(ax: Axes, look: Theme, points: Sequence[Point]) -> None:
     for point, (x, y) in zip(points, marks, strict=True):
         text = str(point.number)
         width = text_width(text, SMALL) * scale
-        boxes = {
-            (dx, dy): Bbox.from_bounds(
-                x + dx * scale - width / 2, y + dy * scale - height / 2, width, height
-            )
-            for dx, dy in PLACES
-        }
-        free = [place for place, box in boxes.items() if not any(map(box.overlaps, taken))]
-        place = (*free, PLACES[0])[0]
-        taken.append(boxes[place])
+
+        def box(place: tuple[int, int], x: float = x, y: float = y, width: float = width) -> Bbox:
+            left, low = x + place[0] * scale - width / 2, y + place[1] * scale - height / 2
+            return Bbox.from_bounds(left, low, width, height)
+
+        free = (place for place in PLACES if not any(map(box(place).overlaps, taken)))
+        place = next(free, PLACES[0])
+        taken.append(box(place))
         ax.annotate(
             text,
             (point.promised, point.ms),
