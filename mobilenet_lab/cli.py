@@ -1078,6 +1078,9 @@ def netadapt(
     times: Annotated[
         Path | None, typer.Option(help="latency: JSON of measured times, by layer and width.")
     ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure the times first, on this machine.")
+    ] = False,
     step: Annotated[
         float | None, typer.Option(help="Share of the cost won by the first iteration: 0.05.")
     ] = None,
@@ -1149,7 +1152,13 @@ def netadapt(
     with display() as watch:
         try:
             table = ask(
-                name, output=output, resume=resume, cost_only=cost_only, watch=watch, **options
+                name,
+                output=output,
+                resume=resume,
+                cost_only=cost_only,
+                measure=measure,
+                watch=watch,
+                **options,
             )
         except KeyboardInterrupt as stopped:
             typer.echo(str(stopped) or "stopped before the search began", err=True)

@@ -9,7 +9,7 @@ judged on others; the one with the least accuracy lost per cost won is kept.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +24,7 @@ from mobilenet_lab.adaptation.trajectory import Point, Trajectory
 from mobilenet_lab.errors import LabError, MissingPackageError
 from mobilenet_lab.importers.writing import dumps
 from mobilenet_lab.layers import Trace
+from mobilenet_lab.output import progress, write_file
 from mobilenet_lab.reports.table import Table
 from mobilenet_lab.training import inputs, origins, run_folder
 from mobilenet_lab.training.recipe import Recipe
@@ -49,7 +50,7 @@ class Narrowed(Table):
 
 
 def netadapt(
-    network: str,
+    network: str | Path,
     *,
     budget: float | str | None = None,
     data: str | Path | None = None,
@@ -57,6 +58,7 @@ def netadapt(
     output: str | Path | None = None,
     resume: bool = False,
     cost_only: bool = False,
+    measure: bool = False,
     watch: Watch | None = None,
     **options: Any,
 ) -> Narrowed:
@@ -65,7 +67,8 @@ def netadapt(
     `network` is a registered classifier or a file (docs/files.md), `weights` a checkpoint of it
     that was trained on `data` (a folder, "fashion-mnist" or "digits"). The budget is a share of the
     network's cost (0.7, "70%") or an amount ("200M"; of latency "3.5ms"); `cost` is macs, params,
-    bytes, or latency by a file of measured `times`. Further options are fields of a `Plan` (step,
+    bytes, or latency by a file of measured `times`, which `measure` makes first, on this machine.
+    Further options are fields of a `Plan` (step,
     decay, rule, divisor, images, holdout), those of TUNING, and settings of the network; a
     checkpoint of ours says its settings itself.
 
@@ -84,6 +87,7 @@ def netadapt(
         KeyboardInterrupt: of Ctrl-C; says what can be resumed.
         MissingPackageError: a package of the extra `train` is not installed.
     """
+    network = str(network) if isinstance(network, Path) else network
     given = _sorted(network, budget, data, weights, cost_only, options)
     folder = _folder(network, output, resume, cost_only)
     began, files = None, dict[str, bytes]()
@@ -96,13 +100,15 @@ def netadapt(
     if plan.proxy is None:
         free = {key: given.recipe[key] for key in records.FREE if key in given.recipe}
         recipe = {**began.recipe, **free} if began else given.recipe
-        found = _with_images(plan, recipe, began, files)
+        found = _with_images(plan, recipe, began, folder, files)
     else:
         trace = inputs.classifier(plan.network, **plan.settings)
         space = search_space(trace)
         value = began.last.value if began else Point(0).value
         found = _Search(space, Proxy(space, plan.proxy, value), {}, {}, lambda: Point(0))
     whole = found.space
+    if measure:
+        _measure(whole, plan)
     cost = cost_of(plan.cost, read_times(plan.times) if plan.times is not None else None)
     price = total(whole, whole.widths, cost)
     goal = allowed(plan, price)
@@ -223,8 +229,34 @@ def _folder(network: str, output: str | Path | None, resume: bool, cost_only: bo
     return folder
 
 
+def _measure(space: Space, plan: Plan) -> None:
+    """Writes the table of times.
+
+    Raises:
+        LabError: the plan has none, or it exists already.
+        MissingPackageError: torch is not installed.
+    """
+    if plan.times is None:
+        raise LabError("what is measured is written to a file: say which (times)")
+    path = Path(plan.times)
+    if path.exists():
+        raise LabError(f"{path} exists already: leave out measure to use it")
+    try:
+        from mobilenet_lab.adaptation import timing_torch
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingPackageError("torch", "torch", "measuring") from None
+    times = timing_torch.measured(space, plan.divisor, progress)
+    write_file(path, json.dumps({"milliseconds": times}, indent=1) + "\n", force=False)
+
+
 def _with_images(
-    plan: Plan, given: Mapping[str, Any], began: Trajectory | None, files: Mapping[str, bytes]
+    plan: Plan,
+    given: Mapping[str, Any],
+    began: Trajectory | None,
+    folder: Path | None,
+    files: Mapping[str, bytes],
 ) -> _Search:
     """The network with its weights, and the images that judge.
 
@@ -253,7 +285,9 @@ def _with_images(
         raise LabError("NetAdapt runs in one process: proposals are tried one after another")
     recipe = Recipe.from_json(json.dumps(given)) if began else _recipe(plan, given)
     accelerator = processes_torch.accelerator(recipe.precision)
-    data = open_data(recipe)
+    # a search that goes on does not ask for the weights that it began with
+    weights = str(folder / records.MODEL) if began and folder else recipe.weights
+    data = open_data(replace(recipe, weights=weights))
     channels, *sides = data.image_shape
     images = {"resolution": tuple(sides), "in_channels": channels, "classes": len(data.classes)}
     known = inputs.options(plan.network)

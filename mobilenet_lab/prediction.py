@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mobilenet_lab import registry
+from mobilenet_lab import networks, registry
 from mobilenet_lab.errors import LabError, MissingPackageError, UnknownNameError, quoted
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.reports.table import Column, Table
+from mobilenet_lab.training import inputs, origins
 from mobilenet_lab.training import labels as class_names
-from mobilenet_lab.training import origins
 from mobilenet_lab.training.preprocessing import Preprocessing
 from mobilenet_lab.training.recipe import ON_BAD_IMAGE
 
@@ -160,9 +160,9 @@ def load(path: Path, model: str | None, origin: str | None, options: Mapping[str
     network = _network(model, card, tensors, path)
     origin = origin or (origins.LAB if card else origins.origin_of(tensors.keys(), path, timm))
     settings = {**(card.settings if card else origins.settings_of(origin, network)), **options}
-    if "auxiliary" in registry.options(network) and any(map(_is_auxiliary, tensors)):
+    if "auxiliary" in inputs.options(network) and any(map(_is_auxiliary, tensors)):
         settings["auxiliary"] = True
-    template = foreign_torch.without_values(lambda: registry.build(network, **settings))
+    template = foreign_torch.without_values(lambda: networks.build(network, **settings))
     if tensors.keys() == template.state_dict().keys():
         origin = origins.LAB
     ordered = foreign_torch.in_order(tensors, template, network, path)
@@ -170,7 +170,7 @@ def load(path: Path, model: str | None, origin: str | None, options: Mapping[str
     settings = {"classes": classes, "in_channels": channels, **settings}
     found = _preprocessing(origin, network, settings, options, card, timm, path)
     settings["resolution"] = found[0].crop
-    module = registry.build(network, **settings)
+    module = networks.build(network, **settings)
     try:
         load_weights(module, ordered)
     except LabError as error:
@@ -189,17 +189,25 @@ def _network(
     model: str | None, card: origins.Card | None, tensors: Mapping[str, "Tensor"], path: Path
 ) -> str:
     """The name of the checkpoint's network."""
-    if card is not None and model not in (None, card.network):
+    if card is not None and model not in (None, card.network) and not inputs.is_file(card.network):
         raise LabError(f"{path} holds {card.network}, not {model}")
-    network = model or (card.network if card else None)
+    network = model or (_said(card, path) if card else None)
     if network is None:
         from mobilenet_lab.training.foreign_torch import weight_shapes
 
         fits = _fitting(weight_shapes(tensors), origins.origin_of(tensors.keys(), path))
         raise LabError(f"{path} does not say which network it is of: give its name as model{fits}")
+    if inputs.is_file(network):
+        return network
     if (task := registry.task(network)) != "classification":
         raise LabError(f"{network} is for {task}; predict takes classifiers")
     return network
+
+
+def _said(card: origins.Card, path: Path) -> str:
+    """What a checkpoint of ours calls its network; a file may stand beside the checkpoint."""
+    beside = path.parent / card.network
+    return str(beside) if inputs.is_file(card.network) and beside.exists() else card.network
 
 
 def _preprocessing(
@@ -214,7 +222,7 @@ def _preprocessing(
     """What images go through, and how that is known."""
     from mobilenet_lab.training.foreign_torch import by_file_name
 
-    channels, height, width = registry.trace(network, **settings).input_shape
+    channels, height, width = inputs.classifier(network, **settings).input_shape
     published = by_file_name(path) if origin == origins.TORCHVISION else None
     if card is not None:
         found, source = card.preprocessing, f"as {path.with_suffix('.json').name} says"

@@ -13,7 +13,7 @@ from mobilenet_lab.adaptation.tables import COSTS
 from mobilenet_lab.errors import LabError, UnknownNameError, quoted
 from mobilenet_lab.verbs.budget import amount
 
-COST_WORDS = {"macs": "MACs", "params": "parameters", "bytes": "bytes", "latency": "ns"}
+COST_WORDS = {"macs": "MACs", "params": "parameters", "bytes": "bytes", "latency": "time"}
 PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,15})?) ?%")
 SHARE = re.compile(r"0?\.[0-9]{1,15}")
 MILLISECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,15})?) ?ms")
@@ -65,6 +65,7 @@ class Plan:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not math.isfinite(value) or not 0 < value <= 1:
                 raise LabError(f"{key} is above 0 and at most 1, not {quoted(value)}")
+        _budget(self, 10**9)
         if self.proxy == "params" == self.cost:
             raise LabError("parameters cannot stand in for accuracy where they are the cost, too")
         if (self.cost == "latency") != (self.times is not None):
