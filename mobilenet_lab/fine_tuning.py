@@ -75,7 +75,6 @@ def train(
         MissingPackageError: a package of the extra `train` is not installed.
     """
     given = _asked(str(data), model, options)
-    recipe = Recipe(**given)
     try:
         from mobilenet_lab.training import loop_torch, networks_torch, processes_torch
         from mobilenet_lab.training.data_torch import open_data
@@ -83,6 +82,10 @@ def train(
         if error.name not in ("torch", "safetensors", "accelerate"):
             raise
         raise MissingPackageError(error.name, "train", "training") from None
+    if given.get("weights") is not None and not inputs.is_file(model):
+        theirs = networks_torch.asked_by_weights(given["weights"], model)
+        given["settings"] = {**theirs, **given.get("settings", {})}
+    recipe = Recipe(**given)
     processes = processes_torch.start()
     folder, progress = processes_torch.together(lambda: _place(model, output, resume, recipe))
     if resume:
@@ -184,7 +187,7 @@ def _network(recipe: Recipe, data: "Data", *, fresh: bool) -> "Network":
 
     torch.manual_seed(seed_of("weights", recipe.seed))
     if fresh and recipe.weights is not None:
-        module = networks_torch.pretrained(build, len(data.classes), recipe.weights)
+        module = networks_torch.pretrained(build, len(data.classes), recipe.weights, recipe.model)
     else:
         module = build(len(data.classes))
     head = None

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy
 from matplotlib import colormaps, pyplot
 from matplotlib.axes import Axes
@@ -115,7 +114,6 @@ def save(folder: Path) -> None:
     last, best = (
         run_folder.read_json(folder / name) for name in (run_folder.LAST, run_folder.BEST)
     )
-    matplotlib.use("agg")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a class in other letters
         for name, ax in (

@@ -1,31 +1,56 @@
 """A network made ready for training: pretrained weights, a new head, what is frozen."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mobilenet_lab.errors import LabError
+from mobilenet_lab.training import foreign_torch, origins
 from mobilenet_lab.weights import load_weights, read_checkpoint
 
 Build = Callable[[int], nn.Module]
 """Makes a network of so many classes."""
 
 
-def pretrained(build: Build, classes: int, path: str) -> nn.Module:
+def asked_by_weights(path: str, network: str) -> dict[str, Any]:
+    """Options of `network` without which the weights of a file would be another function.
+
+    Raises:
+        LabError: the file cannot be read, or the weights need layers that no option gives.
+    """
+    card, timm = origins.read_card(Path(path)), origins.timm_card(Path(path))
+    if card is not None:
+        return {key: value for key, value in card.settings.items() if key not in OF_IMAGES}
+    origin = origins.origin_of(foreign_torch.flattened(read_checkpoint(path)), Path(path), timm)
+    if origin == origins.TENSORFLOW:
+        raise LabError(
+            f"{path} was trained with TensorFlow's padding, which `predict` knows and a run's "
+            "checkpoint cannot say: take weights of torchvision or timm"
+        )
+    return origins.settings_of(origin, network)
+
+
+OF_IMAGES = ("resolution", "in_channels", "classes")
+"""Settings that follow from a run's images."""
+
+
+def pretrained(build: Build, classes: int, path: str, network: str) -> nn.Module:
     """The network with the weights of a file; layers whose size depends on the classes are new,
     where the file is of another number of classes.
 
     Raises:
         LabError: the file cannot be read, or is of another network.
     """
-    tensors = read_checkpoint(path)
     module = build(classes)
     head = class_layers(build, module, classes)
-    theirs = _classes(tensors, head, classes)
-    source = module if theirs == classes else build(theirs)
+    found = foreign_torch.flattened(read_checkpoint(path))
     try:
+        tensors = foreign_torch.in_order(found, module, network, Path(path))
+        theirs = _classes(tensors, head, classes)
+        source = module if theirs == classes else build(theirs)
         load_weights(source, tensors)
     except LabError as error:
         raise LabError(f"the weights of {path} are of another network: {error}") from None

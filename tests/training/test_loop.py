@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -242,7 +243,7 @@ def test_a_new_head_is_drawn_from_the_seed_and_one_that_fits_is_kept(theirs: Pat
 
     def drawn(classes: int, seed: int) -> dict[str, Tensor]:
         torch.manual_seed(seed)
-        return networks_torch.pretrained(build, classes, str(theirs)).state_dict()
+        return networks_torch.pretrained(build, classes, str(theirs), "mobilenet_v2").state_dict()
 
     stored, head = load_file(theirs), "classifier.linear.weight"
     assert all(torch.equal(value, stored[name]) for name, value in drawn(7, 0).items())
@@ -252,6 +253,50 @@ def test_a_new_head_is_drawn_from_the_seed_and_one_that_fits_is_kept(theirs: Pat
     assert all(torch.equal(a[name], stored[name]) for name in a if not name.startswith("classif"))
     torch.manual_seed(0)
     assert torch.equal(build(3).state_dict()[head], a[head])
+
+
+@pytest.mark.parametrize(
+    ("first", "network", "asked"),
+    [
+        ("conv_stem.weight", "mobilenet_v3_small", {"scaling": "slim", "eps": 1e-5}),
+        ("conv_stem.weight", "mobilenet_v1", {"activation": "relu6"}),
+        ("features.0.0.weight", "mobilenet_v3_small", {}),
+    ],
+)
+def test_weights_ask_for_the_options_that_they_were_trained_with(
+    first: str, network: str, asked: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "theirs.pth"
+    torch.save({first: torch.zeros(16, 3, 3, 3)}, path)
+    assert networks_torch.asked_by_weights(str(path), network) == asked
+
+
+def test_weights_that_need_tensorflow_s_padding_are_refused(images: Path, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pth"
+    torch.save({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, path)
+    with pytest.raises(LabError, match="trained with TensorFlow's padding"):
+        train(images, model="efficientnet_lite0", output=tmp_path / "run", weights=path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_timm_are_trained_on_as_timm_s(images: Path, tmp_path: Path) -> None:
+    """Their network has another eps; the run's recipe and checkpoint say so."""
+    model = timm.create_model("mobilenetv3_small_100", num_classes=3)
+    theirs = tmp_path / "theirs.pth"
+    torch.save(model.state_dict(), theirs)
+    run = train(
+        images,
+        model="mobilenet_v3_small",
+        output=tmp_path / "run",
+        weights=theirs,
+        epochs=1,
+        freeze="features",
+        batch_size=8,
+        resolution=32,
+    )
+    assert run.recipe.settings["eps"] == 1e-5
+    said = run_folder.read_json(tmp_path / "run" / "best.json")["settings"]
+    assert (said["scaling"], said["eps"]) == ("slim", 1e-5)
 
 
 @pytest.mark.parametrize(
