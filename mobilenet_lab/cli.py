@@ -23,7 +23,10 @@ class Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except LabError as error:
-            typer.echo(f"Error: {error}", err=True)
+            from mobilenet_lab.training.display import is_main
+
+            if is_main():  # of several processes that train, one says it
+                typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(2) from None
 
 
