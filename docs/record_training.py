@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torchvision import models
 
 from mobilenet_lab import fine_tuning
@@ -73,15 +74,18 @@ def report(recipe: Recipe, folder: Path) -> None:
     }
     found = {
         "command": f"mobilenet-lab train fashion-mnist --model {MODEL} {flags}",
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "torchvision", "accelerate")},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "torchvision", "accelerate")},
+        },
         "processor": processor(),
         "processors": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "first loss": first_losses(recipe),
         "largest difference over the epochs": apart,
         "seconds": {name: sum(row["seconds"] for row in rows) for name, rows in histories.items()},
-        **histories,
+        "equal tensors at the end": equal_tensors(recipe, folder),
+        "runs": histories,
     }
     text = json.dumps(found, indent=1)
     (folder / "report.json").write_text(text + "\n")
@@ -107,6 +111,17 @@ def first_losses(recipe: Recipe) -> dict[str, float]:
         scores = module.train()(batch.images)
         losses[name] = torch.nn.functional.cross_entropy(scores, batch.labels).item()
     return losses
+
+
+def equal_tensors(recipe: Recipe, folder: Path) -> str:
+    """How many tensors of the trained networks are equal to the bit, of how many."""
+    network, theirs = modules(recipe)
+    trained = []
+    for name, module in (("ours", network.module), ("torchvision", theirs)):
+        module.load_state_dict(load_file(folder / name / run_folder.LAST_MODEL))
+        trained.append(module.state_dict().values())
+    equal = [torch.equal(one, other) for one, other in zip(*trained, strict=True)]
+    return f"{sum(equal)} of {len(equal)}"
 
 
 def ours(recipe: Recipe, folder: Path) -> None:
