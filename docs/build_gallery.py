@@ -66,6 +66,7 @@ NETWORKS = (
     "mobilenet_v2", "mobilenet_v3_large", "mixnet_s", "googlenet", "yolov5n_mobilenet_v3_large",
     "lraspp_mobilenet_v3_large",
 )  # fmt: skip
+RUN = "docs/latency/classifiers.json"
 GALLERY = (
     Section(
         "Blocks",
@@ -122,6 +123,15 @@ GALLERY = (
         ),
     ),
     Section(
+        "Measured times",
+        "MACs, bytes and the roofline against milliseconds, of a recorded run "
+        "([docs/latency.md](latency.md)).",
+        tuple(
+            Shot(f"latency-{against}", "latency", (RUN,), {"against": against})
+            for against in ("macs", "memory", "roofline")
+        ),
+    ),
+    Section(
         "Receptive fields",
         "What a unit can see, and what it does see.",
         (
@@ -158,7 +168,8 @@ def shots() -> Iterator[Shot]:
 
 def drawn(shot: Shot) -> Drawn:
     """A figure and its description."""
-    figure = kinds.draw(shot.kind, shot.networks, **shot.options).figure
+    names = [str(FOLDER.parent / each) if each == RUN else each for each in shot.networks]
+    figure = kinds.draw(shot.kind, names, **shot.options).figure
     made = Drawn(figure.alt, rendered(figure, "svg"))  # type: ignore[union-attr, arg-type]
     pyplot.close(figure)  # type: ignore[arg-type]
     return made

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 import mobilenet_lab as lab
-from mobilenet_lab import latency_torch
+from mobilenet_lab import latency, latency_torch
 from mobilenet_lab.analysis import LEVELS, analyse
 from mobilenet_lab.cli import app
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.latency_torch import Setting, bandwidth, peak
+from mobilenet_lab.measured import Time
 from mobilenet_lab.rooflines import Machine, batched, timed
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -188,6 +189,23 @@ def test_layers_run_on_their_real_inputs() -> None:
     with torch.inference_mode():
         assert torch.allclose(steps(*network.tensors), module(*network.positional), atol=1e-5)
     assert steps.spent == [1.0] * (len(trace.layers) - 1)
+
+
+def test_the_first_run_of_a_round_only_warms_up(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency, "RUNS", 1)
+    forward, runs = latency_torch.Stepped.forward, []
+
+    def colder(self: latency_torch.Stepped, *images: Tensor) -> Any:
+        clock.tick = 100.0 if len(runs) % 2 else 1.0  # the very first one is the trial
+        runs.append(clock.tick)
+        return forward(self, *images)
+
+    monkeypatch.setattr(latency_torch.Stepped, "forward", colder)
+    table = lab.bench("lenet5", level="layer", rounds=2)
+    assert runs == [1, 100, 1, 100, 1]
+    assert {row.time for row in table.rows} == {Time(1, 1, 1)}
 
 
 def test_the_roofline_of_a_layer_stays_exact(clock: Clock) -> None:
