@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mobilenet_lab.errors import UnknownNameError
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
     "hardswish": nn.Hardswish,
@@ -23,16 +23,23 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,
     "mish": nn.Mish,
 }
+OUT_OF_PLACE = ("sigmoid", "gelu", "tanh", "softmax")
+"""Activations whose modules cannot write over their input."""
 
 
-def activation(kind: str) -> nn.Module:
+def activation(kind: str, inplace: bool = False) -> nn.Module:
     """An activation by its usual name.
+
+    `inplace` lets it write over its input if its kind can: one map less to fetch and keep, and
+    right only where nobody else reads that input.
 
     Raises:
         UnknownNameError: there is none.
     """
     if kind not in ACTIVATIONS:
         raise UnknownNameError("activation", kind, ACTIVATIONS)
+    if inplace and kind not in OUT_OF_PLACE:
+        return ACTIVATIONS[kind](inplace=True)
     return ACTIVATIONS[kind]()
 
 
@@ -62,7 +69,7 @@ class ConvNormAct(nn.Sequential):
         )
         parts["norm"] = nn.BatchNorm2d(c_out, eps, momentum)
         if act is not None:
-            parts["act"] = activation(act)
+            parts["act"] = activation(act, inplace=True)
         super().__init__(parts)
 
 
@@ -73,9 +80,9 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.reduce = nn.Conv2d(c, squeeze, 1)
-        self.act = activation(act)
+        self.act = activation(act, inplace=True)
         self.expand = nn.Conv2d(squeeze, c, 1)
-        self.gate = activation(gate)
+        self.gate = activation(gate, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.pool(x)

@@ -14,7 +14,7 @@ class Conv(nn.Sequential):
     def __init__(self, c_in: int, c: int, row: Row) -> None:
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         parts["conv"] = nn.Conv2d(c_in, c, row.k, row.s, row.p)
-        parts["act"] = nn.ReLU()
+        parts["act"] = nn.ReLU(inplace=True)
         if row.pool:
             parts["pool"] = nn.MaxPool2d(3, stride=2)
         super().__init__(parts)
@@ -27,7 +27,7 @@ class Hidden(nn.Sequential):
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         parts["dropout"] = nn.Dropout(DROPOUT)
         parts["linear"] = nn.Linear(f_in, f)
-        parts["act"] = nn.ReLU()
+        parts["act"] = nn.ReLU(inplace=True)
         super().__init__(parts)
 
 

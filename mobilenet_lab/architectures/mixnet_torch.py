@@ -36,7 +36,7 @@ class MixConv(nn.Module):
             groups = a if depthwise else 1
             self.conv.append(nn.Conv2d(a, b, k, stride, k // 2, groups=groups, bias=False))
         self.norm = nn.BatchNorm2d(c_out)
-        self.act = activation(act) if act is not None else None
+        self.act = activation(act, inplace=True) if act is not None else None
 
     def forward(self, x: Tensor) -> Tensor:
         parts = torch.split(x, self.sizes, dim=1)

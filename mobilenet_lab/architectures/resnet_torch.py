@@ -15,7 +15,7 @@ class BasicBlock(nn.Module):
         self.first = ConvNormAct(c_in, c, 3, stride)
         self.second = ConvNormAct(c, c, 3, act=None)
         self.downsample = None if same else ConvNormAct(c_in, c, 1, stride, act=None)
-        self.act = nn.ReLU()
+        self.act = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.first(x)
@@ -34,7 +34,7 @@ class BottleneckBlock(nn.Module):
         self.bottleneck = ConvNormAct(c, c, 3, 1 if stride_in_1x1 else stride)
         self.restore = ConvNormAct(c, restored, 1, act=None)
         self.downsample = None if same else ConvNormAct(c_in, restored, 1, stride, act=None)
-        self.act = nn.ReLU()
+        self.act = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.reduce(x)

@@ -62,7 +62,7 @@ class Head(nn.Sequential):
                 c_in, c_in, 3, padding=1, groups=c_in, bias=style.head_bias
             )
             self.depthwise.norm = nn.BatchNorm2d(c_in, style.eps, style.momentum)
-            self.depthwise.act = activation(style.head_act)
+            self.depthwise.act = activation(style.head_act, inplace=True)
         self.predict = nn.Conv2d(c_in, c, 1)
 
 

@@ -15,7 +15,7 @@ class ConvAct(nn.Sequential):
     def __init__(self, c_in: int, c: int, kernel: int) -> None:
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         parts["conv"] = nn.Conv2d(c_in, c, kernel, padding=kernel // 2)
-        parts["act"] = nn.ReLU()
+        parts["act"] = nn.ReLU(inplace=True)
         super().__init__(parts)
 
 
@@ -38,7 +38,7 @@ class Hidden(nn.Sequential):
     def __init__(self, f_in: int, f: int) -> None:
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         parts["linear"] = nn.Linear(f_in, f)
-        parts["act"] = nn.ReLU()
+        parts["act"] = nn.ReLU(inplace=True)
         parts["dropout"] = nn.Dropout(DROPOUT)
         super().__init__(parts)
 
