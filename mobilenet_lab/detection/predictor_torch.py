@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mobilenet_lab.detection.priors import Prior
 from mobilenet_lab.errors import MissingPackageError
 
 try:  # not when boxes are looked for: an import does not go well with a trace by torch.jit
@@ -56,11 +55,6 @@ def by_prior(maps: Iterable[Tensor], values: int) -> Tensor:
     return torch.cat(flat, 1)
 
 
-def as_tensor(priors: Sequence[Prior], like: Tensor) -> Tensor:
-    """priors x 4: centre and size, of the type and on the device of `like`."""
-    return torch.tensor(priors, dtype=like.dtype, device=like.device)
-
-
 def corners(centres: Tensor, sizes: Tensor) -> Tensor:
     """Boxes ... x 4 (left, top, right, bottom) from ... x 2 centres and ... x 2 sizes."""
     return torch.cat((centres - sizes / 2, centres + sizes / 2), -1)
@@ -90,16 +84,23 @@ def select(
     height, width = size
     limits = boxes.new_tensor((width, height, width, height))
     boxes = boxes.clamp(min=0).minimum(limits)
-    # each begins with none, for there may be no class at all
-    kept_boxes, kept_scores = [boxes[:0]], [scores[:0].flatten()]
-    kept_labels = [torch.zeros(0, dtype=torch.long, device=boxes.device)]
-    for label, column in enumerate(scores.unbind(1), start=first_label):
-        above = (column > score_threshold).nonzero().flatten()
-        order = column[above].argsort(descending=True, stable=True)
-        best = above[order[:candidates]]
-        kept_boxes.append(boxes[best])
-        kept_scores.append(column[best])
-        kept_labels.append(torch.full_like(best, label))
-    found = Detections(torch.cat(kept_boxes), torch.cat(kept_scores), torch.cat(kept_labels))
-    keep = batched_nms(found.boxes, found.scores, found.labels, iou_threshold)[:most]
-    return Detections(*(part[keep] for part in found))
+    best, places = scores.topk(min(candidates, len(scores)), 0)
+    above = (best > score_threshold).nonzero(as_tuple=True)
+    chosen, order = best[above].sort(descending=True, stable=True)
+    found = Detections(boxes[places[above][order]], chosen, above[1][order] + first_label)
+    return thinned(found, iou_threshold, most)
+
+
+def thinned(found: Detections, iou_threshold: float, most: int) -> Detections:
+    """What non-maximum suppression, class by class, leaves of boxes, and of that the best `most`.
+
+    The boxes come best first. Only a better box suppresses one, so the rest need not be looked at
+    when the first ones give enough.
+    """
+    tried = 4 * most
+    while True:
+        first = Detections(*(part[:tried] for part in found))
+        keep = batched_nms(first.boxes, first.scores, first.labels, iou_threshold)[:most]
+        if len(keep) == most or tried >= len(found.labels):
+            return Detections(*(part[keep] for part in first))
+        tried *= 4

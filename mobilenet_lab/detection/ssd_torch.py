@@ -1,14 +1,16 @@
 """SSD's boxes and scores out of its maps."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import log
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from mobilenet_lab.detection.predictor_torch import (
     Detections,
     Predictor,
-    as_tensor,
     by_prior,
     corners,
     select,
@@ -34,6 +36,13 @@ def corrected(priors: Tensor, offsets: Tensor) -> Tensor:
     return corners(centres, sides)
 
 
+@lru_cache(maxsize=16)
+def default_boxes(*arguments: Any, **options: Any) -> Tensor:
+    """priors x 4 (centre and size) in float64 on the CPU: `ssd_priors`, once for each size."""
+    with torch.inference_mode(False):  # gradients may be asked for at the next image
+        return torch.tensor(ssd_priors(*arguments, **options), dtype=torch.float64)
+
+
 class SsdPredictor(Predictor):
     """Gives maps of boxes * classes channels, then as many of boxes * 4; detections in eval mode.
 
@@ -41,12 +50,12 @@ class SsdPredictor(Predictor):
     """
 
     classes: int
-    scales: Sequence[float]
+    scales: tuple[float, ...]
     """as `ssd_priors` takes them, like the next three"""
-    ratios: Sequence[float]
-    steps: Sequence[int] = ()
-    finest: Sequence[tuple[float, float]] = ()
-    steps_fit: Sequence[int] = ()
+    ratios: tuple[float, ...]
+    steps: tuple[int, ...] = ()
+    finest: tuple[tuple[float, float], ...] = ()
+    steps_fit: tuple[int, ...] = ()
     """(height, width) of the images that `steps` are for; others go without"""
     score_threshold = 0.01
     iou_threshold = 0.45
@@ -57,16 +66,15 @@ class SsdPredictor(Predictor):
     def priors(self, maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """priors x 4 (centre and size, in pixels) of maps on an image of `size` (H, W)."""
         height, width = size
-        found = ssd_priors(
-            [(part.shape[2], part.shape[3]) for part in maps],
+        return default_boxes(
+            tuple((part.shape[2], part.shape[3]) for part in maps),
             (height, width),
             self.scales,
             self.ratios,
             self.steps if tuple(size) == self.steps_fit else (),
             finest=self.finest,
             inside=True,
-        )
-        return as_tensor(found, like=maps[0])
+        ).to(maps[0])
 
     def decode(self, maps: Sequence[Tensor], size: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Boxes N x n x 4 (left, top, right, bottom) and scores N x n x classes."""
