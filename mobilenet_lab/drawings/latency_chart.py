@@ -55,10 +55,10 @@ def latency(
     """Measured milliseconds of networks against MACs, memory (bytes moved) or the roofline.
 
     `run` is what `bench` gave, or the file in which its JSON was saved; nothing is timed. A mark is
-    a network, numbered in the order of measured times, with a bar between its quartiles. On the
-    line all networks would have the median time per MAC (per byte; or the roofline's own time); the
-    farther above it, the slower a network is than promised. The heading tells the rank
-    correlations.
+    a network, numbered in the order of measured times, with a bar as long as the range between its
+    quartiles. On the line all networks would have the median time per MAC (per byte; or the
+    roofline's own time); the farther above it, the slower a network is than promised. The heading
+    tells the rank correlations.
 
     Raises:
         UnknownNameError: no such quantity or theme.
