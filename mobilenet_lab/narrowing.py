@@ -9,7 +9,7 @@ judged on others; the one with the least accuracy lost per cost won is kept.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -128,9 +128,10 @@ def netadapt(
             keep(trajectory)
         searching.search(whole, cost, trajectory, found.judge, keep, watch)
     except KeyboardInterrupt:
-        done = f"{len(trajectory.iterations)} iterations"
-        kept_in = f"; {folder} holds {done}: resume it to go on from there" if folder else ""
-        raise KeyboardInterrupt(f"stopped{kept_in}") from None
+        done = len(trajectory.iterations)
+        whole_ones = f"{done} iteration{'s' * (done != 1)}"
+        held = f"; {folder} holds {whole_ones}: resume it to go on from there" if folder else ""
+        raise KeyboardInterrupt(f"stopped{held}") from None
     if folder is not None:
         from mobilenet_lab.drawings import netadapt_chart
 
@@ -284,7 +285,6 @@ def _with_images(
     if processes.num_processes > 1:
         raise LabError("NetAdapt runs in one process: proposals are tried one after another")
     recipe = Recipe.from_json(json.dumps(given)) if began else _recipe(plan, given)
-    accelerator = processes_torch.accelerator(recipe.precision)
     # a search that goes on does not ask for the weights that it began with
     weights = str(folder / records.MODEL) if began and folder else recipe.weights
     data = open_data(replace(recipe, weights=weights))
@@ -311,11 +311,11 @@ def _with_images(
     else:
         assert recipe.weights is not None
         state = tuning_torch.trained_state(trace, recipe.weights)
-    tuner = tuning_torch.Tuner(trace, state, recipe, data, accelerator, plan.images, plan.holdout)
+    tuner = tuning_torch.Tuner(trace, state, recipe, data, plan.images, plan.holdout)
     return _Search(
         space,
         tuner,
-        asdict(recipe),
+        json.loads(recipe.to_json()),
         {records.CARD: card},
         lambda: Point(0, *tuner.start()),
     )

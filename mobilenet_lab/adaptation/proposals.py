@@ -24,9 +24,10 @@ class Proposal(NamedTuple):
 def narrower(width: int, divisor: int = 8) -> range:
     """The widths below one: the multiples of `divisor` that `make_divisible` gives, widest first.
 
-    None of a width that is not above `divisor`.
+    None of a width that is not above `divisor`. 1 is none of them: of one channel, a depthwise
+    convolution is an ordinary one.
     """
-    return range((width - 1) // divisor * divisor, 0, -divisor)
+    return range((width - 1) // divisor * divisor, 1, -divisor)
 
 
 def least(space: Space, divisor: int) -> tuple[int, ...]:

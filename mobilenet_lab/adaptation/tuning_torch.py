@@ -8,7 +8,6 @@ from itertools import chain, count, islice
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from mobilenet_lab.adaptation.carrying_torch import carried, dropped
@@ -20,6 +19,7 @@ from mobilenet_lab.layers import Trace
 from mobilenet_lab.training.checkpoint_torch import network_bytes
 from mobilenet_lab.training.data_torch import Data, Images, Source, loader
 from mobilenet_lab.training.loop_torch import Fitting, Network, check_batches, own_randomness
+from mobilenet_lab.training.processes_torch import accelerator
 from mobilenet_lab.training.randomness import seed_of
 from mobilenet_lab.training.recipe import Recipe
 from mobilenet_lab.weights import load_weights, read_checkpoint
@@ -40,13 +40,12 @@ class Tuner:
         state: State,
         recipe: Recipe,
         data: Data,
-        accelerator: Accelerator,
         images: int,
         holdout: int,
     ) -> None:
         self.space, self.state = search_space(trace), state
-        self.recipe, self.data, self.accelerator = recipe, data, accelerator
-        self.images = images
+        self.recipe, self.data, self.images = recipe, data, images
+        self.device = accelerator(recipe.precision).device
         self.choosing, self.training = parted(data, holdout, recipe.seed)
         if images < len(data.classes):
             raise LabError(
@@ -76,10 +75,11 @@ class Tuner:
         trace = self.space.narrowed(new)
         module = module_of(trace, carried(self.space, gone, self.state))
         network = Network(module, None, {})
-        with own_randomness(self.accelerator.device):
-            fitting = Fitting(self.recipe, self.part(number), network, self.accelerator, None)
+        with own_randomness(self.device):
+            # an accelerator keeps what it has prepared: each proposal has its own
+            fresh = accelerator(self.recipe.precision)
+            fitting = Fitting(self.recipe, self.part(number), network, fresh, None)
             _, confusion = fitting.epoch(number)
-        self.accelerator.free_memory()
         state = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
         self._last = trace, state
         return Fraction(int(confusion.trace()), int(confusion.sum()))
@@ -101,13 +101,12 @@ class Tuner:
 
     def accuracy(self, data: Data) -> Fraction:
         """Of the network as it stands, on all that is held out in `data`."""
-        device = self.accelerator.device
-        module = module_of(self.space.trace, self.state).to(device).eval()
+        module = module_of(self.space.trace, self.state).to(self.device).eval()
         right = seen = 0
         with torch.no_grad():
             for batch in loader(data, self.recipe, 1, "val"):
                 if batch.images is not None:
-                    answers = module(batch.images.to(device)).argmax(1).cpu()
+                    answers = module(batch.images.to(self.device)).argmax(1).cpu()
                     right += int((answers == batch.labels).sum())
                     seen += len(batch.labels)
         if not seen:

@@ -359,6 +359,7 @@ COMMANDS = {
     "reconcile": ["reconcile", "mobilenet_v2"],
     "export": ["export", "mobilenet_v2"],
     "roofline": ["roofline", "mobilenet_v2", "--peak", "100GFLOPS", "--bandwidth", "20GB/s"],
+    "netadapt": ["netadapt", "mobilenet_v2", "--budget", "0.9", "--cost-only"],
     "a file": ["summary", str(EXAMPLE)],
 }
 
