@@ -18,11 +18,14 @@ from mobilenet_lab.drawings.canvas import (
     describe,
     rendered,
 )
+from mobilenet_lab.drawings.cost_bars import fitting
 from mobilenet_lab.output import write_file
 from mobilenet_lab.reports.table import write
 
 PICTURE = "trajectory.png"
 HEIGHT = 300.0
+LONGEST_NAME = 150.0
+"""In points, in small letters."""
 CHOOSING, VALIDATION = CYCLE[0], CYCLE[1]
 WITHOUT = "Cost only, nothing was trained: the proxy ({}) says nothing about accuracy."
 
@@ -38,7 +41,8 @@ def trajectory(search: Trajectory, *, ax: Axes | None = None, theme: str = "ligh
     plan, points = search.plan, search.points
     trained = plan.proxy is None
     share = write(search.last.cost / search.start.cost, "share")
-    title = f"{plan.network}: narrowed to {share} of its {COST_WORDS[plan.cost]}"
+    name = fitting(Path(plan.network).name, LONGEST_NAME)
+    title = f"{name}: narrowed to {share} of its {COST_WORDS[plan.cost]}"
     tried = sum(len(each.trials) for each in search.iterations)
     notes = [f"{len(search.iterations)} iterations, {tried} proposals; time runs to the left."]
     notes.append(
