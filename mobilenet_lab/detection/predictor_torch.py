@@ -84,6 +84,8 @@ def select(
     height, width = size
     limits = boxes.new_tensor((width, height, width, height))
     boxes = boxes.clamp(min=0).minimum(limits)
+    seen = (scores > score_threshold).any(1)  # most boxes are of no class
+    boxes, scores = boxes[seen], scores[seen]
     best, places = scores.topk(min(candidates, len(scores)), 0)
     above = (best > score_threshold).nonzero(as_tuple=True)
     chosen, order = best[above].sort(descending=True, stable=True)
