@@ -964,7 +964,8 @@ def train(
         ),
     ],
     model: Annotated[
-        str, typer.Option(help="A classifier's name.", autocompletion=complete_network)
+        str,
+        typer.Option(help="A classifier: a name, or net.toml.", autocompletion=complete_network),
     ],
     output: Annotated[
         Path | None,

@@ -1,5 +1,6 @@
 """A search from its plan to its record: budgets, iterations, resuming, by cost alone, errors."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 import mobilenet_lab as lab
 from mobilenet_lab import registry
 from mobilenet_lab.adaptation import trajectory as records
+from mobilenet_lab.adaptation.display import display
 from mobilenet_lab.adaptation.groups import Space, search_space
 from mobilenet_lab.adaptation.plan import Plan, allowed
 from mobilenet_lab.adaptation.proposals import Proposal
@@ -326,3 +328,47 @@ def test_the_command_is_wrong_in_one_sentence() -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("Error: a budget is a share")
+
+
+# Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def watched(stream: io.StringIO) -> str:
+    """What is shown of the toy search."""
+    with display(stream) as watch:
+        run(begun(toy()), Scripted(LOST), watch=watch)
+    return stream.getvalue()
+
+
+FIRST = (
+    "iteration 1: c to 48 channels, best of 3 proposals; cost 87.5% (budget 50.0%), accuracy 99.6%"
+)
+
+
+def test_a_log_has_a_line_for_each_iteration() -> None:
+    lines = watched(io.StringIO()).splitlines()
+    assert lines[0] == FIRST
+    assert len(lines) == len(run(begun(toy()), Scripted(LOST)).iterations)
+
+
+def test_a_terminal_shows_bars_and_keeps_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    shown = watched(Terminal())
+    assert FIRST in shown
+    assert "to the budget" in shown
+    assert "proposals" in shown
+    assert (
+        shown.endswith("\x1b[2K") or "\x1b[?25h" in shown
+    )  # the bars are gone, the cursor is back
+
+
+def test_nowhere_to_show_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    with display() as watch:
+        run(begun(toy()), Scripted(LOST), watch=watch)
