@@ -13,13 +13,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mobilenet_lab.adaptation import search as searching
 from mobilenet_lab.adaptation import trajectory as records
 from mobilenet_lab.adaptation.groups import Space, search_space
 from mobilenet_lab.adaptation.plan import Plan, allowed
 from mobilenet_lab.adaptation.report import report
-from mobilenet_lab.adaptation.search import Judge, Proxy, Watch, check_reach
-from mobilenet_lab.adaptation.tables import cost_of, read_times, total
+from mobilenet_lab.adaptation.search import Judge, Proxy, Watch, check_reach, search
+from mobilenet_lab.adaptation.tables import Cost, cost_of, read_times, total
 from mobilenet_lab.adaptation.trajectory import Point, Trajectory
 from mobilenet_lab.errors import LabError, MissingPackageError
 from mobilenet_lab.importers.writing import dumps
@@ -68,9 +67,8 @@ def netadapt(
     that was trained on `data` (a folder, "fashion-mnist" or "digits"). The budget is a share of the
     network's cost (0.7, "70%") or an amount ("200M"; of latency "3.5ms"); `cost` is macs, params,
     bytes, or latency by a file of measured `times`, which `measure` makes first, on this machine.
-    Further options are fields of a `Plan` (step,
-    decay, rule, divisor, images, holdout), those of TUNING, and settings of the network; a
-    checkpoint of ours says its settings itself.
+    Further options are fields of a `Plan` (step, decay, rule, divisor, images, holdout), those of
+    TUNING, and settings of the network; a checkpoint of ours says its settings itself.
 
     With `cost_only` nothing is trained and PyTorch is not needed: a `proxy` (channels or params)
     stands in for accuracy, of which nothing is then known.
@@ -102,44 +100,21 @@ def netadapt(
         recipe = {**began.recipe, **free} if began else given.recipe
         found = _with_images(plan, recipe, began, folder, files)
     else:
-        trace = inputs.classifier(plan.network, **plan.settings)
-        space = search_space(trace)
-        value = began.last.value if began else Point(0).value
-        found = _Search(space, Proxy(space, plan.proxy, value), {}, {}, lambda: Point(0))
-    whole = found.space
+        found = _by_cost(plan, began)
     if measure:
-        _measure(whole, plan)
+        _measure(found.space, plan)
     cost = cost_of(plan.cost, read_times(plan.times) if plan.times is not None else None)
-    price = total(whole, whole.widths, cost)
-    goal = allowed(plan, price)
-    check_reach(whole, cost, plan, goal)
-    trajectory = began or Trajectory(plan, found.recipe, goal, found.start()._replace(cost=price))
-
-    def keep(now: Trajectory) -> None:
-        nonlocal trajectory
-        if folder is not None:
-            text = dumps(whole.narrowed(now.widths(whole.widths)))
-            kept = {records.NETWORK: text.encode(), **found.judge.files(), **found.card}
-            records.commit(folder, now, kept)
-        trajectory = now
-
-    try:
-        if began is None:
-            keep(trajectory)
-        searching.search(whole, cost, trajectory, found.judge, keep, watch)
-    except KeyboardInterrupt:
-        done = len(trajectory.iterations)
-        whole_ones = f"{done} iteration{'s' * (done != 1)}"
-        held = f"; {folder} holds {whole_ones}: resume it to go on from there" if folder else ""
-        raise KeyboardInterrupt(f"stopped{held}") from None
+    if began:
+        _check_same(found.space, cost, began, files)
+    trajectory = _searched(plan, found, cost, began, folder, watch)
     if folder is not None:
         from mobilenet_lab.drawings import netadapt_chart
 
         netadapt_chart.save(folder, trajectory)
-    trace = whole.narrowed(trajectory.widths(whole.widths))
-    finished = began is not None and began.finished
-    notes = ["The search was finished already: nothing was tried."] if finished else []
-    table = report(trajectory, whole, trace, folder, notes)
+    trace = found.space.narrowed(trajectory.widths(found.space.widths))
+    notes = ["The search was finished already: nothing was tried."]
+    again = began is not None and began.finished
+    table = report(trajectory, found.space, trace, folder, notes if again else [])
     return Narrowed(**vars(table), trajectory=trajectory, trace=trace, folder=folder)
 
 
@@ -206,6 +181,53 @@ def _sorted(
     return _Given({"network": network, **plan}, recipe)
 
 
+def _searched(
+    plan: Plan,
+    found: "_Search",
+    cost: Cost,
+    began: Trajectory | None,
+    folder: Path | None,
+    watch: Watch | None,
+) -> Trajectory:
+    """The search from its beginning, or from where it stood, to its end."""
+    space = found.space
+    price = total(space, space.widths, cost)
+    budget = allowed(plan, price)
+    check_reach(space, cost, plan, budget)
+    now = began or Trajectory(plan, found.recipe, budget, found.start()._replace(cost=price))
+
+    def keep(trajectory: Trajectory) -> None:
+        nonlocal now
+        if folder is not None:
+            text = dumps(space.narrowed(trajectory.widths(space.widths)))
+            files = {records.NETWORK: text.encode(), **found.judge.files(), **found.card}
+            records.commit(folder, trajectory, files)
+        now = trajectory
+
+    try:
+        if began is None:
+            keep(now)
+        return search(space, cost, now, found.judge, keep, watch)
+    except KeyboardInterrupt:
+        count = len(now.iterations)
+        done = f"{count} iteration{'s' * (count != 1)}"
+        held = f"; {folder} holds {done}: resume it to go on from there" if folder else ""
+        raise KeyboardInterrupt(f"stopped{held}") from None
+
+
+def _check_same(space: Space, cost: Cost, began: Trajectory, files: Mapping[str, bytes]) -> None:
+    """Makes sure that a search goes on with what it began with.
+
+    Raises:
+        LabError: a file that it reads is another one now.
+    """
+    text = dumps(space.narrowed(began.widths(space.widths)))
+    same = files.get(records.NETWORK) == text.encode()
+    if not same or total(space, space.widths, cost) != began.start.cost:
+        names = " or ".join(filter(None, (began.plan.network, began.plan.times)))
+        raise LabError(f"{names} is not as the search began with it: begin a new one")
+
+
 def _plan(given: Mapping[str, Any]) -> Plan:
     if "budget" not in given:
         raise LabError("a search needs a budget: a share like 0.7, or an amount like 200M")
@@ -228,6 +250,14 @@ def _folder(network: str, output: str | Path | None, resume: bool, cost_only: bo
     folder = run_folder.free_folder(name) if output is None else Path(output)
     run_folder.check_free(folder)
     return folder
+
+
+def _by_cost(plan: Plan, began: Trajectory | None) -> _Search:
+    """The network, judged by what is given up."""
+    assert plan.proxy is not None
+    space = search_space(inputs.classifier(plan.network, **plan.settings))
+    value = began.last.value if began else Point(0).value
+    return _Search(space, Proxy(space, plan.proxy, value), {}, {}, lambda: Point(0))
 
 
 def _measure(space: Space, plan: Plan) -> None:
@@ -306,8 +336,9 @@ def _with_images(
     if began and files.get(records.CARD) != card:
         raise LabError("the data is not as the search began with it: begin a new one")
     if began:
-        state = load(files[records.MODEL])
         trace = space.narrowed(began.widths(space.widths))
+        state = load(files[records.MODEL])
+        tuning_torch.check_fits(trace, state, plan.network)
     else:
         assert recipe.weights is not None
         state = tuning_torch.trained_state(trace, recipe.weights)

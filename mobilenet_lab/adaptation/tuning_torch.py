@@ -194,6 +194,18 @@ def module_of(trace: Trace, state: Mapping[str, Tensor]) -> nn.Module:
     return module
 
 
+def check_fits(trace: Trace, state: Mapping[str, Tensor], network: str) -> None:
+    """Makes sure that weights are of this network.
+
+    Raises:
+        LabError: they are of another.
+    """
+    try:
+        module_of(trace, state)
+    except RuntimeError:
+        raise LabError(f"{network} is not as the search began with it: begin a new one") from None
+
+
 def trained_state(trace: Trace, path: str) -> State:
     """The weights of a file, as the network takes them.
 

@@ -310,6 +310,37 @@ def test_nothing_is_overwritten_and_a_resumed_search_stays_as_it_began(tmp_path:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_resumed_search_reads_what_it_began_with(tmp_path: Path) -> None:
+    network, times = tmp_path / "net.toml", tmp_path / "times.json"
+    text = """
+input = "3x8x8"
+classes = 4
+layers = [
+  { op = "conv", name = "stem", channels = 32 },
+  { op = "classifier", classes = "classes" },
+]
+"""
+    layers = {"stem.conv": {"3x32": 4, "3x8": 1}, "classifier.linear": {"32x4": 4, "8x4": 1}}
+    network.write_text(text)
+    times.write_text(json.dumps({"milliseconds": layers}))
+    folder = tmp_path / "search"
+    found = lab.netadapt(
+        network, budget="6ms", cost="latency", times=times, cost_only=True, output=folder, step=0.2
+    )
+    assert [point.cost for point in found.trajectory.points] == [8_000_000, 6_000_000]
+    assert found.trace.layer("stem.conv").out_shape[0] == 24
+    network.write_text(text.replace("32", "24"))
+    with pytest.raises(
+        LabError, match=r"net.toml or .*times.json is not as the search began with it"
+    ):
+        lab.netadapt(network, output=folder, resume=True)
+    network.write_text(text)
+    layers["stem.conv"]["3x32"] = 5
+    times.write_text(json.dumps({"milliseconds": layers}))
+    with pytest.raises(LabError, match=r"times.json is not as the search began with it"):
+        lab.netadapt(network, output=folder, resume=True)
+
+
 # The command line
 
 

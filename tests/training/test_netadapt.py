@@ -230,6 +230,17 @@ def test_a_search_wants_the_images_that_it_began_with(started: Path, tmp_path: P
         lab.netadapt("lenet5", output=tmp_path / "search", resume=True)
 
 
+def test_a_search_wants_the_network_that_it_began_with(started: Path, tmp_path: Path) -> None:
+    network = tmp_path / "small.toml"
+    network.write_text(FILE)
+    weights = started / "small" / "best.safetensors"
+    options = asked(started, network=str(network), weights=weights, budget=0.95, divisor=8)
+    lab.netadapt(**options, output=tmp_path / "search")
+    network.write_text(FILE.replace("24, 2", "48, 2"))
+    with pytest.raises(LabError, match="is not as the search began with it"):
+        lab.netadapt(network, output=tmp_path / "search", resume=True)
+
+
 # Images and times
 
 
