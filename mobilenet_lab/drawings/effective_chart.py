@@ -57,9 +57,9 @@ def effective(
         MissingPackageError: torch is not installed.
     """
     asked = {"layer": layer, "unit": unit, "images": images, "seed": seed, **options}
-    found = [effective_field(network, **asked)]
-    if weights is not None:
-        found.append(effective_field(network, weights=weights, **asked))
+    # the given ones first: a file of no use is told at once
+    given = [] if weights is None else [effective_field(network, weights=weights, **asked)]
+    found = [effective_field(network, **asked), *given]
     seen = found[0].unit
     lines = max(len(_above(each, len(found))) for each in found)
     column = 160.0 / len(found) + 20

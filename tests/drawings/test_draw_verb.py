@@ -135,7 +135,7 @@ def test_a_factory_is_drawn(tmp_path: Path) -> None:
         (["field", "mobilenet_v2", "--unit", "900,1", "-o", "x.svg"], "900"),
         (["field", "mobilenet_v2", "--unit", "middle", "-o", "x.svg"], "middle"),
         (["field", "mobilenet_v2", "--image", "none.png", "-o", "x.svg"], "none.png"),
-        (["effective", "mobilenet_v2", "--weights", "none.pth", "-o", "x.svg"], "none.pth"),
+        (["effective", "lenet5", "--weights", "none.pth", "-o", "x.svg"], "none.pth"),
         (["convolution", "--in", "0", "-o", "x.svg"], "0"),
         (["convolution", "--in", "6", "--out", "6", "--groups", "4", "-o", "x.svg"], "4"),
         (["areas", "--in", "-3", "-o", "x.svg"], "-3"),
