@@ -50,10 +50,17 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("verification", "reconciliation", "effective_fields", "prediction", "latency"),
     ("drawings/",),
     ("fine_tuning", "narrowing"),  # draw their curves
+    ("exercises/records", "exercises/kinds", "exercises/typed"),
+    ("exercises/lessons/",),
+    ("exercises/",),
+    ("course/",),
     ("cli",),
     ("__init__", "__main__"),
 )
-AMONG_THEMSELVES = ("reports/", "verbs/", "importers/", "drawings/", "training/", "adaptation/")
+AMONG_THEMSELVES = (
+    *("reports/", "verbs/", "importers/", "drawings/", "training/", "adaptation/"),
+    *("exercises/", "exercises/lessons/", "course/"),
+)
 """Levels whose files may import each other."""
 LAZY = ("cli", "__init__")
 """Files that name all rooms: beside ALWAYS_NEEDED, they import them inside functions only."""

@@ -1,0 +1,1 @@
+"""The course's notebooks: their sources, the builder, and copies for students."""

@@ -1,0 +1,95 @@
+"""An answer -> a verdict: pure, silent, and it never raises because of what a student hands in."""
+
+from random import Random
+
+from mobilenet_lab.errors import LabError
+from mobilenet_lab.exercises.kinds import Function
+from mobilenet_lab.exercises.records import Exercise, Given, State, Verdict, WrongKind, told
+
+DEALS = 200
+"""Tries to deal numbers under which every mistake can be told from the answer and the others."""
+
+
+def given(exercise: Exercise, seed: int | None = None) -> Given:
+    """The numbers of the notebook, or those that `seed` deals.
+
+    Raises:
+        LabError: the exercise has no other numbers.
+    """
+    if seed is None:
+        return Given(**exercise.given)
+    if exercise.deal is None:
+        raise LabError(f"exercise {exercise.id} has no other numbers than the notebook's")
+    random = Random(f"{exercise.id} {seed}")
+    for _ in range(DEALS):
+        numbers = Given(**exercise.deal(random))
+        if distinct(exercise, numbers):
+            return numbers
+    raise AssertionError(f"{exercise.id} deals no numbers that tell its mistakes apart")
+
+
+def distinct(exercise: Exercise, numbers: Given) -> bool:
+    """Whether each declared mistake is wrong, and is met by its own message."""
+    for mistake in exercise.mistakes:
+        verdict = judge(exercise, mistake.value(numbers), numbers)
+        if verdict.state is not State.not_yet:
+            return False
+        if verdict.message != told(mistake.message, numbers):
+            return False
+    return True
+
+
+def judge(exercise: Exercise, answer: object, numbers: Given) -> Verdict:
+    """What becomes of `answer`: one of the four states, with one message.
+
+    Raises:
+        MissingPackageError: reading it needs a package that is not installed.
+    """
+    kind = exercise.kind
+    if _blank(answer) or (isinstance(kind, Function) and kind.blank(answer)):
+        return Verdict(exercise.id, State.not_attempted)
+    try:
+        value = kind.read(answer)
+    except WrongKind as error:
+        return Verdict(exercise.id, State.wrong_kind, f"{error}.")
+    except LabError:
+        raise
+    except Exception as error:  # an object of the student's that raises when it is looked at
+        message = f"It cannot be read as {kind.expected}: {type(error).__name__}."
+        return Verdict(exercise.id, State.wrong_kind, message)
+    right = kind.read(exercise.answer(numbers))
+    accepted = exercise.accepts(numbers, value) if exercise.accepts else kind.same(value, right)
+    if accepted:
+        return Verdict(exercise.id, State.correct, told(exercise.remark, numbers))
+    for mistake in exercise.mistakes:
+        if mistake.applies is not None:
+            shown = mistake.applies(numbers, value)
+        else:
+            shown = kind.same(value, kind.read(mistake.value(numbers)))
+        if shown:
+            return Verdict(exercise.id, State.not_yet, told(mistake.message, numbers))
+    return Verdict(exercise.id, State.not_yet, kind.difference(value, right))
+
+
+def _blank(answer: object) -> bool:
+    """Whether it is the dots of the notebook, or holds nothing else."""
+    if isinstance(answer, dict):
+        answer = list(answer.values())
+    if isinstance(answer, tuple | list):
+        return len(answer) > 0 and all(map(_blank, answer))
+    return answer is ...
+
+
+def asked(exercise: Exercise, numbers: Given) -> str:
+    """The question as Markdown, with its numbers."""
+    return told(exercise.question, numbers)
+
+
+def solved(exercise: Exercise, numbers: Given) -> str:
+    """The answer, computed, and the way to it, as Markdown."""
+    value = exercise.kind.read(exercise.answer(numbers))
+    way = told(exercise.solution, Given(**{**vars(numbers), "answer": value}))
+    if isinstance(exercise.kind, Function):
+        return way
+    unit = f" {exercise.unit}" if exercise.unit else ""
+    return f"**{exercise.kind.show(value)}**{unit}. {way}"

@@ -1,0 +1,420 @@
+"""Lesson 1: sizes, parameters, MACs and memory of convolutions, on AlexNet and VGG-16."""
+
+from collections.abc import Mapping
+from functools import cache
+from random import Random
+from typing import Any
+
+from mobilenet_lab.analysis import Analysis, analyse
+from mobilenet_lab.architectures.alexnet import SECTION_3_5
+from mobilenet_lab.exercises.kinds import Function, Integer, Number, Values
+from mobilenet_lab.exercises.records import Exercise, Given, Lesson, Mistake, Prediction
+from mobilenet_lab.formulas import conv2d_macs, conv2d_params, output_size
+from mobilenet_lab.registry import trace
+
+PRINTED_INPUT = 224
+"""The side of AlexNet's input images, as its section 3.5 prints it."""
+MIB = 2**20
+
+
+@cache
+def vgg(resolution: int = 224) -> Analysis:
+    """VGG-16 at a resolution, in float32."""
+    return analyse(trace("vgg16", resolution=resolution))
+
+
+def share(role: str, of: str) -> float:
+    """The share of VGG-16's parameters or MACs that one role has."""
+    row = next(row for row in vgg().by("role") if row.name == role)
+    return float(getattr(row, of) / getattr(vgg().total, of))
+
+
+def smallest_input(g: Given) -> int:
+    """The smallest side that gives `outputs` positions without padding."""
+    side = 1
+    while output_size(side, g.kernel, g.stride) < g.outputs:
+        side += 1
+    return side
+
+
+OUTPUT_SIZE = Exercise(
+    id="1.1",
+    title="224 or 227?",
+    question=(
+        "AlexNet's first convolution has {kernel}×{kernel} kernels and moves by {stride} pixels; "
+        "there is no padding. Its output has {outputs}×{outputs} positions. What is the smallest "
+        "side of an input image that gives so many?"
+    ),
+    kind=Integer(),
+    unit="pixels",
+    given={"kernel": SECTION_3_5[0].k, "stride": SECTION_3_5[0].s, "outputs": 55},
+    deal=lambda random: {
+        "kernel": random.choice((5, 7, 9, 11)),
+        "stride": random.choice((2, 3, 4)),
+        "outputs": random.randint(20, 80),
+    },
+    answer=smallest_input,
+    mistakes=(
+        Mistake(
+            lambda g: g.outputs * g.stride,
+            "That is outputs × stride. The windows start every {stride} pixels, and the last one "
+            "still has to fit: it reaches {kernel} pixels, not {stride}.",
+        ),
+        Mistake(
+            lambda g: g.outputs * g.stride + g.kernel,
+            "One stride too many: the first window starts at 0, so the last of {outputs} starts "
+            "after one step less than {outputs}.",
+        ),
+        Mistake(
+            lambda g: (g.outputs - 1) * g.stride + 1,
+            "That is where the last window starts, counted from 1. It reaches {kernel} pixels.",
+        ),
+        Mistake(
+            lambda g: PRINTED_INPUT,
+            lambda g: (
+                f"{PRINTED_INPUT} is what the paper prints. Put it into the formula: it gives "
+                f"{output_size(PRINTED_INPUT, g.kernel, g.stride)} positions, not {g.outputs}."
+            ),
+        ),
+    ),
+    hints=(
+        "Where does the last of the {outputs} windows start, if the first one starts at 0?",
+        "And which is the last pixel that it covers?",
+    ),
+    solution=(
+        "The first window starts at 0 and the last one ({outputs} − 1) × {stride} pixels later; it "
+        "covers {kernel} pixels: ({outputs} − 1) × {stride} + {kernel}."
+    ),
+    outcome=1,
+    minutes=4,
+    difficulty=1,
+    config="alexnet",
+    source="Krizhevsky et al. 2012, section 3.5 and Figure 2",
+    remark="So a paper's 224 can be a misprint, and arithmetic finds it.",
+)
+
+
+def counts(g: Given) -> dict[str, int]:
+    """Parameters, MACs and FLOPs of a convolution with bias."""
+    macs = conv2d_macs(g.kernel, g.c_in, g.c_out, g.size, g.size)
+    params = conv2d_params(g.kernel, g.c_in, g.c_out, bias=True)
+    return {"params": params, "macs": macs, "flops": 2 * macs}
+
+
+ONE_CONVOLUTION = Exercise(
+    id="1.2",
+    title="One convolution, three numbers",
+    question=(
+        "A {kernel}×{kernel} convolution with bias takes {c_in} channels to {c_out}; its output "
+        "map is {size}×{size}. Give `(params, macs, flops)`, where FLOPs are 2 × MACs and adding "
+        "the bias is not a MAC."
+    ),
+    kind=Values({"params": Integer(), "macs": Integer(), "flops": Integer()}),
+    unit="",
+    given={"kernel": 3, "c_in": 128, "c_out": 256, "size": 56},
+    deal=lambda random: {
+        "kernel": random.choice((3, 5, 7)),
+        "c_in": random.randrange(16, 200, 8),
+        "c_out": random.randrange(16, 200, 8),
+        "size": random.randint(7, 60),
+    },
+    answer=counts,
+    mistakes=(
+        Mistake(
+            lambda g: counts(g) | {"params": conv2d_params(g.kernel, g.c_in, g.c_out)},
+            "MACs and FLOPs are right; parameters lack the biases, one for each output channel.",
+        ),
+        Mistake(
+            lambda g: counts(g) | {"flops": counts(g)["macs"]},
+            "You give MACs twice. One MAC is a multiplication and an addition: two FLOPs.",
+        ),
+        Mistake(
+            lambda g: {
+                "params": counts(g)["params"],
+                "macs": conv2d_params(g.kernel, g.c_in, g.c_out),
+                "flops": 2 * conv2d_params(g.kernel, g.c_in, g.c_out),
+            },
+            "You count the work at one position. Each weight is used once at every position of the "
+            "output map.",
+        ),
+        Mistake(
+            lambda g: {
+                "params": counts(g)["params"],
+                "macs": counts(g)["params"] * g.size**2,
+                "flops": 2 * counts(g)["params"] * g.size**2,
+            },
+            "You count the biases as MACs; adding a bias multiplies nothing.",
+        ),
+    ),
+    hints=(
+        "One output value is a sum over a window: how many products has it?",
+        "There are as many such sums as output values: channels × height × width.",
+    ),
+    solution=lambda g: (
+        f"Weights: {g.kernel}² × {g.c_in} × {g.c_out} = "
+        f"{conv2d_params(g.kernel, g.c_in, g.c_out):,}, and {g.c_out} biases. Each weight works at "
+        f"{g.size}² = {g.size**2:,} positions, which gives the MACs; FLOPs are twice these."
+    ),
+    outcome=1,
+    minutes=6,
+    difficulty=1,
+    config="vgg16",
+)
+
+WHERE = Exercise(
+    id="1.3",
+    title="Where the parameters are, and where the work is",
+    question=(
+        "Which share of VGG-16's parameters is in its three fully connected layers, and which "
+        "share of its MACs is in its convolutions? Give `(params, macs)` as fractions between 0 "
+        "and 1, three digits."
+    ),
+    kind=Values({"params": Number(), "macs": Number()}),
+    unit="",
+    answer=lambda g: {"params": share("classifier", "params"), "macs": share("conv", "macs")},
+    mistakes=(
+        Mistake(
+            lambda g: {"params": share("conv", "params"), "macs": share("classifier", "macs")},
+            "Both the other way round: the question asks for the fully connected layers' "
+            "parameters and the convolutions' MACs.",
+        ),
+        Mistake(
+            lambda g: {
+                "params": share("classifier", "params"),
+                "macs": share("classifier", "macs"),
+            },
+            "The parameters are right; but those MACs are the fully connected layers'.",
+        ),
+        Mistake(
+            lambda g: {
+                "params": 1
+                - sum(r.params for r in largest_and_convolutions()) / vgg().total.params,
+                "macs": share("conv", "macs"),
+            },
+            "The MACs are right. There are three fully connected layers: the first one reads the "
+            "whole 512×7×7 map and is the largest of all.",
+        ),
+    ),
+    hints=(
+        '`lab.analyse(lab.trace("vgg16"))` has the rows: `.by("role")` sums them by role.',
+        "Each row has `.params` and `.macs`, and `.total` is all rows together.",
+    ),
+    solution=(
+        "The first fully connected layer alone has 512 × 7 × 7 × 4096 weights, each used once; a "
+        "weight of a convolution is used at every position, in the first block at 224² of them."
+    ),
+    outcome=2,
+    minutes=6,
+    difficulty=2,
+    config="vgg16",
+    source="Simonyan and Zisserman 2015, Table 1, configuration D",
+    remark="Parameters sit where maps are small; work is done where they are large.",
+)
+
+
+def largest_and_convolutions() -> list[Any]:
+    """VGG-16's convolutions and its first fully connected layer."""
+    linear = [row for row in vgg().rows if row.op == "linear"]
+    return [row for row in vgg().rows if row.op == "conv"] + linear[:1]
+
+
+def slow_conv_macs(
+    kernel: int, c_in: int, c_out: int, size: int, stride: int, padding: int, groups: int
+) -> int:
+    """Counts the products of one convolution, output value by output value."""
+    macs = 0
+    for _row in range(-padding, size + padding - kernel + 1, stride):
+        for _column in range(-padding, size + padding - kernel + 1, stride):
+            for _channel in range(c_out):
+                macs += kernel * kernel * (c_in // groups)
+    return macs
+
+
+def conv_cases(random: Random) -> Mapping[str, Any]:
+    """A convolution that can be computed, of any stride, padding and groups."""
+    groups, kernel = random.choice((1, 1, 2, 3, 4)), random.choice((1, 2, 3, 5))
+    return {
+        "kernel": kernel,
+        "c_in": groups * random.randint(1, 4),
+        "c_out": groups * random.randint(1, 4),
+        "size": random.randint(kernel, 15),
+        "stride": random.randint(1, 3),
+        "padding": random.randint(0, kernel // 2),
+        "groups": groups,
+    }
+
+
+def mutant(change: str) -> Any:
+    """`conv_macs` with one error in it."""
+
+    def conv_macs(
+        kernel: int, c_in: int, c_out: int, size: int, stride: int, padding: int, groups: int
+    ) -> int:
+        room = size + 2 * padding - kernel
+        out = room // stride + 1
+        if change == "input":
+            out = size
+        if change == "ceil":
+            out = -(-room // stride) + 1
+        if change == "one side":
+            out = (size + padding - kernel) // stride + 1
+        macs = kernel**2 * c_in * c_out * out**2
+        if change != "groups":
+            macs //= groups
+        return (
+            macs + c_out * out**2 if change == "bias" else 2 * macs if change == "flops" else macs
+        )
+
+    return conv_macs
+
+
+CONV_MACS = Exercise(
+    id="1.4",
+    title="Write conv_macs",
+    question=(
+        "Write `conv_macs(kernel, c_in, c_out, size, stride, padding, groups)`: the MACs of a "
+        "convolution with square kernels on a square map of side `size`. In `groups` groups, each "
+        "kernel sees `c_in / groups` channels only."
+    ),
+    kind=Function("conv_macs", conv_cases, Integer()),
+    unit="MACs",
+    answer=lambda g: slow_conv_macs,
+    mistakes=(
+        Mistake(
+            lambda g: mutant("groups"),
+            "Right without groups. With groups, a kernel reads `c_in / groups` channels.",
+        ),
+        Mistake(
+            lambda g: mutant("input"),
+            "You multiply by the positions of the input map. Work is done once per position of the "
+            "*output* map; with a stride that is fewer.",
+        ),
+        Mistake(
+            lambda g: mutant("ceil"),
+            "You round the output size up. A window that does not fit any more is not computed: "
+            "round down (`//`).",
+        ),
+        Mistake(
+            lambda g: mutant("one side"),
+            "The padding is added on both sides: size + 2 × padding.",
+        ),
+        Mistake(
+            lambda g: mutant("bias"),
+            "You count one more operation for each output value: the bias, which is no MAC.",
+        ),
+        Mistake(
+            lambda g: mutant("flops"),
+            "Exactly twice: those are FLOPs, and the question asks for MACs.",
+        ),
+    ),
+    hints=(
+        "First the side of the output map: `(size + 2 * padding - kernel) // stride + 1`.",
+        "Then: weights of one kernel × kernels × positions.",
+    ),
+    solution=(
+        "Output side `(size + 2 * padding - kernel) // stride + 1`; its square, times `c_out` "
+        "kernels, times `kernel² · c_in / groups` products in each."
+    ),
+    outcome=1,
+    minutes=8,
+    difficulty=3,
+    remark="The checker counted every product one by one, and your formula agrees.",
+)
+
+SIDES = range(32, 513, 32)
+
+
+def largest_side(g: Given) -> int:
+    """The largest side whose peak of live activations fits."""
+    return max(side for side in SIDES if vgg(side).total.live <= g.mib * MIB)
+
+
+MEMORY = Exercise(
+    id="1.5",
+    title="Within a memory budget",
+    question=(
+        "A camera has {mib} MiB for activations (1 MiB = 2²⁰ bytes). VGG-16 runs on it layer by "
+        "layer in float32; while a layer runs, what it reads and what it writes must both be in "
+        "memory. What is the largest square input it can take, if the side is a multiple of 32?"
+    ),
+    kind=Integer(),
+    unit="pixels",
+    given={"mib": 16},
+    deal=lambda random: {"mib": random.randint(3, 60)},
+    answer=largest_side,
+    mistakes=(
+        Mistake(
+            lambda g: max(s for s in range(32, 2049, 32) if 4 * 64 * s * s <= g.mib * MIB),
+            "You count the output of the largest layer only. What it reads must be there, too.",
+        ),
+        Mistake(
+            lambda g: max(s for s in range(32, 2049, 32) if 2 * 64 * s * s <= g.mib * MIB),
+            "You count elements, not bytes: a float32 has 4 bytes.",
+        ),
+        Mistake(
+            lambda g: max(
+                (s for s in range(32, 513, 32) if 4 * vgg(s).total.activations <= g.mib * MIB),
+                default=0,
+            ),
+            "You add up the activations of all layers. They are not needed at once: what no later "
+            "layer reads can be forgotten.",
+        ),
+    ),
+    hints=(
+        "Which two neighbouring maps are the largest together?",
+        'Both have 64 channels at full resolution. `lab.summary("vgg16", columns="name,live")` '
+        "shows what is live, layer by layer.",
+    ),
+    solution=(
+        "The second convolution reads 64 maps of full resolution and writes 64: 2 × 64 × side² × 4 "
+        "bytes, more than any other layer. {answer} is the largest multiple of 32 for which that "
+        "stays within {mib} MiB."
+    ),
+    outcome=3,
+    minutes=8,
+    difficulty=4,
+    config="vgg16",
+    remark="The first layers, which have hardly any parameters, decide how large an image fits.",
+)
+
+LESSON = Lesson(
+    number="1",
+    title="Convolution arithmetic",
+    minutes=40,
+    prerequisites=("what a convolution does", "a little Python"),
+    outcomes=(
+        "compute the output size, parameters, MACs and FLOPs of any convolution",
+        "locate where a network keeps its parameters and where it does its work",
+        "design an input size that fits a memory budget",
+    ),
+    question="What does a convolution cost, and which number is that cost?",
+    predictions=(
+        Prediction(
+            id="1.a",
+            question="How many parameters has VGG-16? Guess, to one digit.",
+            kind=Integer(),
+            unit="parameters",
+            answer=lambda: vgg().total.params,
+            remark="Most of them are in one layer that does less than one percent of the work.",
+        ),
+        Prediction(
+            id="1.b",
+            question="And how many MACs does it take for one image of 224×224?",
+            kind=Integer(),
+            unit="MACs",
+            answer=lambda: vgg().total.macs,
+            remark="A network with a thirtieth of these is lesson 3's.",
+        ),
+    ),
+    exercises=(OUTPUT_SIZE, ONE_CONVOLUTION, WHERE, CONV_MACS, MEMORY),
+    misconceptions=(
+        "MACs and FLOPs are the same: one MAC is two FLOPs, and many papers print MACs as FLOPs.",
+        "A layer with many parameters is slow: VGG-16's first fully connected layer has most of "
+        "the parameters and hardly any of the MACs.",
+        "Work is counted on the input map: it is done once for each position of the output map.",
+    ),
+    discussion=(
+        "AlexNet's paper prints 224 and its network needs 227. Who would have noticed, and how "
+        "would you check a paper's table before you build on it?"
+    ),
+)

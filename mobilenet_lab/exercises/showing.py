@@ -1,0 +1,64 @@
+"""How a note reaches a student: as HTML in a notebook, as plain text elsewhere."""
+
+import html
+import re
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+LOOKS = {
+    "correct": ("✓", "#009E73"),
+    "wrong": ("✗", "#D55E00"),
+    "open": ("…", "#7f7f7f"),
+    "hint": ("?", "#0072B2"),
+    "solution": ("=", "#0072B2"),
+    "predicted": ("→", "#CC79A7"),
+}
+"""Mark and colour (Okabe and Ito's palette) of each kind of note."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A few sentences in Markdown's bold and code, under a mark."""
+
+    look: str
+    text: str
+    head: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.head}. " if self.head else ""
+        text = re.sub(r"\*\*(.+?)\*\*|`(.+?)`", lambda m: m[1] or m[2], self.text)
+        return f"{LOOKS[self.look][0]} {head}{text}".rstrip()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        mark, colour = LOOKS[self.look]
+        text = html.escape(self.text, quote=False)
+        text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
+        text = re.sub(r"`(.+?)`", r"<code>\1</code>", text).replace("\n\n", "<br>")
+        head = f"<b>{html.escape(self.head)}.</b> " if self.head else ""
+        return (
+            f'<div style="border-left: 4px solid {colour}; padding: 0.2em 0.8em; max-width: 48em">'
+            f'<span style="color: {colour}; font-weight: bold">{mark}</span> {head}{text}</div>'
+        )
+
+
+def shell() -> Any:
+    """IPython's shell, None outside of it; IPython is not imported for this."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+
+    return get_ipython()
+
+
+def show(note: object) -> None:
+    """Displays it in a notebook, prints it elsewhere."""
+    if shell() is None:
+        print(note)
+        return
+    from IPython.display import display
+
+    display(note)  # type: ignore[no-untyped-call]
