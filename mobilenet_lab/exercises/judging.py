@@ -46,9 +46,9 @@ def judge(exercise: Exercise, answer: object, numbers: Given) -> Verdict:
         MissingPackageError: reading it needs a package that is not installed.
     """
     kind = exercise.kind
-    if _blank(answer) or (isinstance(kind, Function) and kind.blank(answer)):
-        return Verdict(exercise.id, State.not_attempted)
     try:
+        if _blank(answer) or (isinstance(kind, Function) and kind.blank(answer)):
+            return Verdict(exercise.id, State.not_attempted)
         value = kind.read(answer)
     except WrongKind as error:
         return Verdict(exercise.id, State.wrong_kind, f"{error}.")

@@ -239,8 +239,8 @@ class Expression:
         return difference == 0 or bool(sympy.simplify(difference) == 0)
 
     def show(self, value: Any) -> str:
-        """As Python writes it."""
-        return str(value)
+        """As Python writes it, but with · and ^: stars are Markdown's."""
+        return str(value).replace("**", "^").replace("*", "·")
 
     def difference(self, value: Any, right: Any) -> str:
         """Both at one point."""
@@ -279,7 +279,7 @@ class Function:
             return False
         try:
             return answer(**deepcopy(self.cases(Random(0)))) is ...
-        except Exception:  # whatever a student's function raises
+        except (Exception, SystemExit):  # whatever a student's function raises
             return False
 
     def same(self, value: Callable[..., Any], right: Callable[..., Any]) -> bool:
@@ -300,7 +300,7 @@ class Function:
         shown = self.result.show(self.result.read(right(**deepcopy(case))))
         try:
             found = value(**deepcopy(case))
-        except Exception as error:  # whatever a student's function raises
+        except (Exception, SystemExit) as error:  # whatever a student's function raises
             return f"{self.name}({call}) raised {type(error).__name__}: {error}."
         if found is None:
             return f"{self.name}({call}) returned nothing; has it a `return`?"
@@ -318,7 +318,7 @@ class Function:
     ) -> bool:
         try:
             found = self.result.read(value(**deepcopy(case)))
-        except Exception:  # whatever a student's function raises
+        except (Exception, SystemExit):  # whatever a student's function raises
             return False
         return self.result.same(found, self.result.read(right(**deepcopy(case))))
 
