@@ -92,4 +92,7 @@ def solved(exercise: Exercise, numbers: Given) -> str:
     if isinstance(exercise.kind, Function):
         return way
     unit = f" {exercise.unit}" if exercise.unit else ""
-    return f"**{exercise.kind.show(value)}**{unit}. {way}"
+    shown = exercise.kind.show(value)
+    # what Markdown would take for emphasis, as in 9*c*d, is code
+    shown = f"`{shown}`" if set(shown) & set("*_") else f"**{shown}**"
+    return f"{shown}{unit}. {way}"
