@@ -94,5 +94,5 @@ def solved(exercise: Exercise, numbers: Given) -> str:
     unit = f" {exercise.unit}" if exercise.unit else ""
     shown = exercise.kind.show(value)
     # what Markdown would take for emphasis, as in 9*c*d, is code
-    shown = f"`{shown}`" if set(shown) & set("*_") else f"**{shown}**"
+    shown = f"`{shown}`" if "*" in shown else f"**{shown}**"
     return f"{shown}{unit}. {way}"
