@@ -119,8 +119,8 @@ FOUR_SIZES = Exercise(
     config="mobilenet_v1",
     source="tf.keras, documentation of applications.MobileNet; Howard et al. 2017, Table 7",
     remark=(
-        "The paper's Table 7 has these three, rounded or cut; the documentation copied its first "
-        "row down, and with a wrong digit: 529 for 569. What is right there: the parameters, "
+        "The paper's Table 7 has those of width 1, rounded or cut; the documentation has its first "
+        "row four times, and with a wrong digit: 529 for 569. What is right there: the parameters, "
         "which do not change with the size."
     ),
 )
@@ -366,8 +366,8 @@ LEFT_OUT = Exercise(
     id="E.4",
     title="What was left out",
     question=lambda g: (
-        "A table gives MobileNetV1 at width 0.75 "
-        + ", ".join(f"{number} M MACs at {side}" for side, number in SLIM_V1.items())
+        "A table gives these MACs for MobileNetV1 at width 0.75: "
+        + ", ".join(f"{number} M at {side} pixels" for side, number in SLIM_V1.items())
         + ". All four are too small, and by one and the same stage: which one, and how many MACs "
         f"has it at {g.side} pixels? Give `(stage, macs)`; stages are {', '.join(STAGES)}."
     ),
@@ -441,12 +441,12 @@ TWO_ERRORS = Exercise(
     id="E.5",
     title="Two errors in one number",
     question=(
-        "The first version of the MobileNetV2 paper lets the 64-channel row of Table 2 work on "
-        "28×28: stride 1 there, and stride 2 in the 96-channel row. A port that followed it was "
-        "measured at {port} M MACs. Edit the exported table so and count: how many MACs does the "
-        "typo give? Not {port} M. The port also had lesson 5's error, an expansion in the block "
-        "with t = 1 (a 1×1 convolution from 32 to 32 channels). How many MACs do both together "
-        "give? `(typo, both)`."
+        "In the first version of the MobileNetV2 paper, Table 2 gives the 64-channel maps the size "
+        "28×28. That takes stride 1 in the 64-channel row and stride 2 in the 96-channel row; it "
+        "should be 2 and 1. A port that followed it was measured at {port} M MACs. Edit the "
+        "exported table so and count: how many MACs does the typo give? Not {port} M. The port "
+        "also had lesson 5's error, an expansion in the block with t = 1 (a 1×1 convolution from "
+        "32 to 32 channels). How many MACs do both together give? `(typo, both)`."
     ),
     kind=Values({"typo": Integer(), "both": Integer()}),
     unit="MACs",
@@ -497,8 +497,9 @@ TWO_ERRORS = Exercise(
     hints=(
         'In the text of `lab.export("mobilenet_v2")`, the blocks that take the strides are '
         '`"stage4", 0` and `"stage5", 0`; the column behind `expand` is the stride.',
-        'Write the text to edited.toml, and `lab.analyse(lab.trace("edited.toml")).total.macs` counts '
-        "it. The extra convolution has 32 × 32 weights and works at 112 × 112 positions.",
+        "Write the text to edited.toml; "
+        '`lab.analyse(lab.trace("edited.toml")).total.macs` counts it. The extra convolution has '
+        "32 × 32 weights and works at 112 × 112 positions.",
     ),
     solution=(
         'With `["stage4", 0, 192, 1, ...]` and `["stage5", 0, 384, 2, ...]` the 64-channel blocks '
@@ -863,8 +864,10 @@ CLAIMS = (
     Claim(
         "SqueezeNet: 1700 M mult-adds (MobileNetV1's Table 9), 833 M (ShuffleNet's Table 6)",
         "arXiv 1704.04861; arXiv 1707.01083",
-        lambda: f"{squeezenet(227).total.macs:,} at 227 pixels",
-        "833 is right; 1700 is about twice as much: FLOPs under the name of MACs",
+        lambda: (
+            f"{squeezenet(227).total.macs:,} at 227 pixels, {squeezenet(224).total.macs:,} at 224"
+        ),
+        "833 is right at 227 pixels; 1700 is about twice as much, as FLOPs would be",
     ),
     Claim(
         "VGG-16's accuracy at two orders of magnitude less",
@@ -927,7 +930,7 @@ CLAIMS = (
             f"{millions(params('mobilenet_v2', width=1.4), 2)}, "
             f"{millions(macs('mobilenet_v2', width=1.4))}"
         ),
-        "**nobody can reproduce it**",
+        "**not reproducible** by anyone so far",
     ),
     Claim(
         "squeeze-and-excitation at Small's last convolution",
@@ -942,13 +945,14 @@ CLAIMS = (
         "MobileNetV3-Small: 66 M",
         "arXiv 1905.02244v1, Table 3",
         lambda: f"{millions(macs('mobilenet_v3_small', hidden=1280), 1)} with 1280 features",
-        "**nobody can reproduce it**",
+        "**not reproducible**: misprinted strides of that version would give it at width 1, and "
+        "then width 0.75 does not come out",
     ),
     Claim(
         "MixNet-S, M, L: 256, 360, 565 M",
         "arXiv 1907.09595, Table 2",
         lambda: ", ".join(millions(macs(f"mixnet_{size}")) for size in "sml"),
-        "**nobody can reproduce them**; the parameters agree (lesson 7)",
+        "**not reproducible** by anyone so far; the parameters agree (lesson 7)",
     ),
     Claim(
         "MobileNetV4-Conv-M: 9.2 M parameters",
@@ -1004,8 +1008,8 @@ LESSON = Lesson(
             unit="of a hundred",
             answer=lambda: round(100 * unreproduced()[0] / unreproduced()[1]),
             remark=(
-                "Most of them are not misprints: some count what the paper does not say, and some "
-                "networks were never published as they were measured."
+                "Some are known misprints. Of most of them nobody has found out what was counted, "
+                "and that is a verdict, too."
             ),
         ),
         Prediction(
