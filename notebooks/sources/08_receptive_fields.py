@@ -114,9 +114,9 @@ ax = lab.draw.field("vgg16", layer="stage5.pool", unit=(0, 0))
 # %% [markdown]
 """
 **Behind a gate.** A squeeze-and-excitation gate averages the whole map and multiplies every position by
-what it finds. From there on, every unit depends on every pixel. MobileNetV3-Large is published with
-{{ v3.size }} pixels all the same: that is the field of the maps, with the gates left out. A star
-tells that a gate is in front:
+what it finds. From there on, every unit depends on every pixel, and a field has no limit. When somebody says that
+MobileNetV3-Large sees {{ v3.size }} pixels, that is the field of its maps, with the gates left out. The
+lab leaves them out, too, and marks with a star what lies behind one:
 """
 
 # %%
