@@ -51,7 +51,8 @@ def judge(exercise: Exercise, answer: object, numbers: Given) -> Verdict:
             return Verdict(exercise.id, State.not_attempted)
         value = kind.read(answer)
     except WrongKind as error:
-        return Verdict(exercise.id, State.wrong_kind, f"{error}.")
+        end = "" if str(error).endswith("?") else "."
+        return Verdict(exercise.id, State.wrong_kind, f"{error}{end}")
     except LabError:
         raise
     except Exception as error:  # an object of the student's that raises when it is looked at

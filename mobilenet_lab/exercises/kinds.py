@@ -171,6 +171,8 @@ class Row:
         """Any sequence."""
         values = []
         for number, item in enumerate(_items(answer, self.expected), 1):
+            if item is ...:
+                raise WrongKind(f"entry {number} is still to be filled in")
             try:
                 values.append(self.kind.read(item))
             except WrongKind as error:
