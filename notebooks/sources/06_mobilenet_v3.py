@@ -81,8 +81,8 @@ will write below.
 """
 ## The picture
 
-One block with a gate, to scale: the height of a map is its number of channels. The gate is the thin
-way around.
+One block with a gate, to scale: the height of a map is its number of channels. The gate is the detour
+above; what comes out of it multiplies the channels of the map below.
 """
 
 # %% tags=["hero"]
@@ -98,16 +98,19 @@ lab.draw.costs("mobilenet_v3_large", level="role")
 
 # %% [markdown]
 """
-What does a gate do to one block? Choose a block and read the rows `se.reduce` and `se.expand`.
+Twice the side of the image means about four times the MACs. Not in every row: which stay as they are,
+and why?
 """
 
 
 # %%
-def one_layer(layer, side):
-    return lab.explain("mobilenet_v3_large", f"stage6.1.{layer}", resolution=side)
+def by_role(side):
+    return lab.summary(
+        "mobilenet_v3_large", level="role", columns="name,params,macs", resolution=side
+    )
 
 
-explore(one_layer, layer=("se.reduce", "expand.conv"), side=(224, 448))
+explore(by_role, side=(224, 448))
 
 # %% [markdown]
 """
@@ -163,9 +166,9 @@ figure, axes = plt.subplots(figsize=(6, 3))
 axes.plot(grid, swish, label="swish", color="#0072B2")
 if ... not in mine:
     axes.plot(grid, mine, label="your h_swish", color="#D55E00", linestyle="--")
-    gaps = [abs(a - b) for a, b in zip(mine, swish)]
-    widest = max(gaps)
-    places = [x for x, gap in zip(grid, gaps) if math.isclose(gap, widest)]
+    gaps = {x: abs(a - b) for x, a, b in zip(grid, mine, swish, strict=True)}
+    widest = max(gaps.values())
+    places = [x for x, gap in gaps.items() if math.isclose(gap, widest)]
     print(f"farthest apart: {widest:.4f}, at x = {', '.join(f'{x:g}' for x in places)}")
 axes.set_xlabel("x")
 axes.legend()

@@ -55,8 +55,8 @@ LAST_STAGE = Exercise(
     id="6.1",
     title="The redesigned last stage",
     question=(
-        "A network as MobileNetV2 ends: an expanded map of {wide} channels, {side}×{side}, goes "
-        "through a 3×3 depthwise convolution, a 1×1 projection to {thin} channels and a 1×1 "
+        "A network ends as MobileNetV2 does: an expanded map of {wide} channels, {side}×{side}, "
+        "goes through a 3×3 depthwise convolution, a 1×1 projection to {thin} channels and a 1×1 "
         "convolution to {features} features, and then the pool.\n\nMobileNetV3 pools the "
         "{wide} channels at once, drops the depthwise convolution and the projection, and makes "
         "the {features} features by a 1×1 convolution *behind* the pool. How many MACs does that "
@@ -116,8 +116,8 @@ LAST_STAGE = Exercise(
     config="mobilenet_v2, mobilenet_v3_large",
     source=f"{PAPER}, section 5.1",
     remark=(
-        f"With V2's sizes the paper's text prints {PRINTED_SAVING // 10**6} millions, which is a "
-        "round number; the arithmetic gives a little more."
+        f"For its own last stage the paper's text prints {PRINTED_SAVING // 10**6} millions, a "
+        "round number of this size."
     ),
 )
 
@@ -325,7 +325,8 @@ def large_enough(g: Given) -> list[Offer]:
 
 def per_millisecond(g: Given, offer: Offer) -> float:
     """Percentage points per millisecond saved."""
-    return (offer.accuracy - g.now[0]) / 100 / ((g.now[1] - offer.latency) / 1000)
+    lost = Fraction(g.now[0] - offer.accuracy, 100)
+    return float(-lost / Fraction(g.now[1] - offer.latency, 1000))
 
 
 def with_ratio(g: Given, offer: Offer) -> dict[str, Any]:
@@ -364,7 +365,7 @@ def deal_offers(random: Random) -> Mapping[str, Any]:
     """Savings and losses for each layer; what cannot be told apart is dealt again."""
     accuracy, latency = random.randrange(7200, 7600, 10), random.randrange(40000, 60000, 100)
     savings = [random.randrange(300, 480, 10)]
-    savings += [random.randrange(500, 2000, 20) for _ in LAYERS[1:]]
+    savings += [random.randrange(520, 2000, 20) for _ in LAYERS[1:]]
     rates = [random.randrange(30, 50)] + [random.randrange(60, 300) for _ in LAYERS[1:]]
     pairs = [
         (accuracy - max(1, saved * rate // 1000), latency - saved)
@@ -499,9 +500,9 @@ TWO_PORTS = Exercise(
         f"Two programmers port MobileNetV3-{g.size.title()}, width {g.width:g}, and compare its "
         "parameters with the paper's network. **Port A** squeezes each gate to `exp // 4` channels "
         "where the paper's network has `make_divisible(exp / 4, 8)`; the blocks with gates have "
-        f"{', '.join(map(str, expansions(g)))} expanded channels. **Port B** puts an h-swish behind "
-        "each projection, where the paper's network has no activation. In a run, one unit of a "
-        f"projection holds these {len(g.values)} values:\n\n"
+        f"{', '.join(map(str, expansions(g)))} expanded channels. **Port B** puts an h-swish "
+        "behind each projection, where the paper's network has no activation. In a run, one unit "
+        f"of a projection holds these {len(g.values)} values:\n\n"
         f"`{list(g.values)}`\n\n"
         "Give `(missing_a, missing_b, changed)`: how many parameters port A lacks, how many port B "
         "lacks, and how many of the values are other ones behind port B's h-swish."
