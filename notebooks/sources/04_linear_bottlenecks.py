@@ -261,7 +261,7 @@ accurate* is a question for an experiment; the paper made it (its Figure 6), and
 
 - A point of $d$ dimensions is lost in a ReLU layer if fewer than $d$ of its units are on.
 - ReLU in the thin place would be fatal in this model: {{ thin }} directions for a point of {{ thin }}
-  dimensions keep it only if all are on, once in 2 to the power of {{ thin }} cases.
+  dimensions keep it only if all are on, once in {{ 2**thin:,}} cases.
 - ReLU in the wide place is nearly harmless: with {{ wide }} directions for {{ thin }} dimensions a share
   of {{ lost(wide, thin):.1e}} is lost. So: expand, activate where it is wide, project without an
   activation.

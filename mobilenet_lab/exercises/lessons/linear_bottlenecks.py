@@ -47,7 +47,7 @@ ACTIVE = Exercise(
         "Give a list of four counts."
     ),
     kind=Row(Integer()),
-    unit="units that are on",
+    unit="units",
     given={
         "directions": [(3, 1), (0, -1), (-1, -3), (2, -1)],
         "points": [(2, 2), (-2, 0), (1, -3), (-1, 1)],
