@@ -2,11 +2,16 @@
 
 from html import escape
 from typing import Any
+from xml.etree import ElementTree
 
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
+
+
+PARTS = {"mfrac": 2, "msup": 2, "msub": 2, "mover": 2, "munder": 2, "msubsup": 3, "munderover": 3}
+"""How many parts an element has; with fewer, browsers show an error."""
 
 
 class FormulaError(SphinxError):
@@ -27,6 +32,10 @@ def mathml(latex: str, display: str) -> str:
         raise FormulaError(f"{latex}: {type(error).__name__}: {error}") from error
     if "\\" in found:
         raise FormulaError(f"{latex}: a command is left over: {found}")
+    for element in ElementTree.fromstring(found).iter():
+        name = element.tag.rpartition("}")[2]
+        if len(element) != PARTS.get(name, len(element)):
+            raise FormulaError(f"{latex}: a part is missing in {name}")
     return found.replace("<math ", f'<math alttext="{escape(latex)}" ', 1)
 
 
