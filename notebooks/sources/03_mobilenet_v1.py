@@ -114,7 +114,8 @@ Move the sliders, and look at the classifier and at the depthwise convolutions.
 
 # %%
 def by_role(width, resolution):
-    return lab.summary("mobilenet_v1", width=width, resolution=resolution, level="role")
+    options = {"width": width, "resolution": resolution}
+    return lab.summary("mobilenet_v1", level="role", columns="name,params,macs", **options)
 
 
 explore(by_role, width=(1.0, 0.75, 0.5, 0.25), resolution=(224, 192, 160, 128))
@@ -133,18 +134,19 @@ share = ...
 check("3.1", (total, layers, share))
 
 # %% tags=["solution"]
-total = 94.86 + 3.06 + 1.19 + 0.18
 v1 = lab.analyse(lab.trace("mobilenet_v1"))
 shares = {row.name: 100 * row.macs / v1.total.macs for row in v1.by("role")}
-layers = "3x3"
-share = shares["stem"]
+printed = {"pointwise": 94.86, "depthwise": 3.06, "stem": 1.19, "classifier": 0.18}
+layers = max(printed, key=lambda name: abs(printed[name] - shares[name]))
+share = shares[layers]
+total = sum(printed.values())
 check("3.1", (total, layers, share))
 
 # %% [markdown]
 """
-The other column of that table, the parameters, does add up: {{ TABLE_2_PARAMS["1x1"] }},
-{{ TABLE_2_PARAMS["depthwise"] }}, {{ TABLE_2_PARAMS["3x3"] }} and {{ TABLE_2_PARAMS["linear"] }} percent
-(without batch norm and biases). So the 1×1 convolutions do nearly all of the work, and a quarter of the
+The other column of that table, the parameters, does add up: {{ TABLE_2_PARAMS["pointwise"] }},
+{{ TABLE_2_PARAMS["depthwise"] }}, {{ TABLE_2_PARAMS["stem"] }} and {{ TABLE_2_PARAMS["classifier"] }} percent
+(without batch norm and biases). So the pointwise convolutions do nearly all of the work, and a quarter of the
 parameters is in the classifier, which does hardly any.
 
 {{ exercise("3.2") }}
@@ -170,7 +172,7 @@ check("3.2", (full_params, full_macs, vgg_params, vgg_macs))
 """
 What the savings cost in accuracy, by the paper's own tables: {{ separable_top1 }} % of ImageNet's images
 right (top-1) for MobileNetV1, {{ full_top1 }} % for the same table with full convolutions and
-{{ vgg_top1 }} % for VGG-16. So "VGG-16's accuracy" is nearly right, and the paper itself gives the
+{{ vgg_top1 }} % for VGG-16. So "VGG-16's accuracy" is nearly right, and the paper itself states about the
 factors that you found.
 
 {{ exercise("3.3") }}
@@ -250,6 +252,7 @@ check("3.4", (percent, layers))
 
 # %%
 published = [row for row in accuracies("mobilenet_v1") if row.source.startswith("TF-slim")]
+print(len(published), "rows, such as")
 for row in published[:4]:
     print(row.settings, row.top1)
 
@@ -293,14 +296,14 @@ r"""
 - **Accuracy** is not computed here but looked up, and it belongs to one training: the same network
   gained about three points when others trained it anew, years later (the highest blue point above). Differences
   of half a point say little.
-- **Time.** All of this is in MACs. On a real device the depthwise convolutions take more than their share
+- **Time.** All of this is in MACs. On a real device the depthwise convolutions can take more than their share
   (lesson 11).
 - **Between the points.** α = 0.6 can be counted, but nobody has published what it reaches.
 
 ## Summary
 
-- MobileNetV1 has {{ v1.params:,}} parameters and {{ v1.macs:,}} MACs at 224 pixels, nearly all of them in
-  1×1 convolutions.
+- MobileNetV1 has {{ v1.params:,}} parameters and, at 224 pixels, {{ v1.macs:,}} MACs. Nearly all MACs are
+  in pointwise convolutions.
 - Full convolutions in the same table take {{ full_ratio:.1f}} times the MACs, for
   {{ full_top1 - separable_top1:.1f}} points of accuracy.
 - ρ multiplies the MACs by ρ² and leaves the parameters. α multiplies pointwise convolutions by α², and

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from math import isclose
 from random import Random
 from typing import Any
 
@@ -11,12 +12,10 @@ from mobilenet_lab.exercises.kinds import Choice, Function, Integer, Number, Val
 from mobilenet_lab.exercises.records import Exercise, Given, Lesson, Mistake, Prediction
 from mobilenet_lab.registry import trace
 
-ROLES = {"1x1": "pointwise", "depthwise": "depthwise", "3x3": "stem", "linear": "classifier"}
-"""Our short names of Table 2's layer types -> the roles of the trace."""
-TABLE_2 = {"1x1": 94.86, "depthwise": 3.06, "3x3": 1.19, "linear": 0.18}
-"""Mult-adds in percent, as printed. Source: arXiv 1704.04861, Table 2."""
-TABLE_2_PARAMS = {"1x1": 74.59, "depthwise": 1.06, "3x3": 0.02, "linear": 24.33}
-"""Parameters in percent, as printed. Source: arXiv 1704.04861, Table 2."""
+TABLE_2 = {"pointwise": 94.86, "depthwise": 3.06, "stem": 1.19, "classifier": 0.18}
+"""Mult-adds in percent by our names of the layer types. Source: arXiv 1704.04861, Table 2."""
+TABLE_2_PARAMS = {"pointwise": 74.59, "depthwise": 1.06, "stem": 0.02, "classifier": 24.33}
+"""Parameters in percent. Source: arXiv 1704.04861, Table 2."""
 PAPER = "Howard et al. 2017 (arXiv 1704.04861)"
 WIDTHS = (0.25, 0.5, 0.75, 1.0)
 RESOLUTIONS = (128, 160, 192, 224)
@@ -42,7 +41,7 @@ def by_role(width: float = 1.0, resolution: int = 224) -> dict[str, int]:
 
 def percent(layers: str) -> float:
     """The share of MobileNetV1's MACs that one of Table 2's layer types has."""
-    return 100 * by_role()[ROLES[layers]] / macs()
+    return 100 * by_role()[layers] / macs()
 
 
 def misprint(g: Given) -> dict[str, Any]:
@@ -55,16 +54,17 @@ SHARES = Exercise(
     id="3.1",
     title="A column that does not add up",
     question=lambda g: (
-        "Table 2 of the MobileNet paper gives each layer type's share of the MACs, in percent: "
-        + ", ".join(f"{name} {share}" for name, share in TABLE_2.items())
-        + ". Add the column up. Then compute the four shares yourself: which one is misprinted, "
-        "and what is it really? Give `(total, layers, share)`: the printed sum, one of "
-        + ", ".join(f'`"{name}"`' for name in TABLE_2)
-        + ", and its share in percent to two decimals."
+        "Table 2 of the MobileNet paper prints each layer type's share of the MACs (pointwise: "
+        "1×1; stem: the one full 3×3 convolution; classifier: fully connected):\n\n"
+        f"| {' | '.join(TABLE_2)} |\n{'|--' * len(TABLE_2)}|\n"
+        f"| {' | '.join(f'{share} %' for share in TABLE_2.values())} |\n\n"
+        "Add the shares up. Then compute all four yourself: which one is misprinted, and what is "
+        "it really? Give `(total, layers, share)`: the sum of the printed shares, the name at the "
+        "head of the column, and its share in percent to two decimals."
     ),
     kind=Values(
         {
-            "total": Number(1e-5),
+            "total": Number(2e-4),
             "layers": Choice(tuple(TABLE_2)),
             "share": Number(4e-3),
         }
@@ -73,7 +73,7 @@ SHARES = Exercise(
     answer=misprint,
     mistakes=(
         Mistake(
-            lambda g: misprint(g) | {"share": TABLE_2["3x3"]},
+            lambda g: misprint(g) | {"share": TABLE_2["stem"]},
             "Sum and layer type are right, but that share is the printed one. Compute it: MACs of "
             "these layers over all MACs.",
         ),
@@ -90,10 +90,10 @@ SHARES = Exercise(
             "of MACs.",
         ),
         Mistake(
-            lambda g: {"total": sum(TABLE_2.values()), "layers": "1x1", "share": percent("1x1")},
-            "Your share of the 1×1 convolutions agrees with the printed one within its last digit. "
-            "Which one does not?",
-            lambda g, v: v["layers"] in ("1x1", "depthwise", "linear"),
+            lambda g: misprint(g) | {"layers": "pointwise", "share": percent("pointwise")},
+            "Of these layers the printed share agrees with the computed one to its last digit. "
+            "Of which does it not?",
+            lambda g, v: v["layers"] in ("pointwise", "depthwise", "classifier"),
         ),
         Mistake(
             lambda g: misprint(g) | {"total": 100},
@@ -107,8 +107,8 @@ SHARES = Exercise(
     ),
     solution=lambda g: (
         f"The printed column adds up to {sum(TABLE_2.values()):.2f}. The stem takes "
-        f"{by_role()['stem']:,} of {macs():,} MACs, {percent('3x3'):.2f} %; printed is "
-        f"{TABLE_2['3x3']}. With the computed share the column adds up to 100."
+        f"{by_role()['stem']:,} of {macs():,} MACs, {percent('stem'):.2f} %; printed is "
+        f"{TABLE_2['stem']}. With the computed share the column adds up to 100."
     ),
     outcome=1,
     minutes=5,
@@ -151,7 +151,7 @@ CLAIMS = Exercise(
         "(`mobilenet_v1_full_conv`). And it is often said that MobileNetV1 has VGG-16's accuracy "
         "with parameters and operations *two orders of magnitude* fewer (`vgg16`). How many times "
         "MobileNetV1's parameters and MACs does each of the two have? Give `(full_params, "
-        "full_macs, vgg_params, vgg_macs)`."
+        "full_macs, vgg_params, vgg_macs)`, to three digits."
     ),
     kind=Values(
         {name: Number() for name in ("full_params", "full_macs", "vgg_params", "vgg_macs")}
@@ -252,6 +252,15 @@ def mutant(error: str) -> Callable[..., int]:
     return v1_macs
 
 
+def follows_law(v1_macs: Callable[..., Any]) -> bool:
+    """Whether a function returns alpha^2 rho^2 of the count at width 1 and 224 pixels."""
+    try:
+        found = float(v1_macs(width=0.5, resolution=128))
+        return isclose(found, macs() * 0.5**2 * (128 / 224) ** 2, rel_tol=1e-6)
+    except Exception:  # whatever a student's function raises
+        return False
+
+
 def v1_cases(random: Random) -> Mapping[str, Any]:
     """A width of the paper and any resolution that is a multiple of 4."""
     return {"width": random.choice(WIDTHS), "resolution": random.randrange(96, 257, 4)}
@@ -280,6 +289,7 @@ V1_MACS = Exercise(
             lambda g: mutant("law"),
             "That is the count at width 1 and 224 pixels, times α²ρ². Go through the layers: not "
             "all of them scale so (the next exercise).",
+            lambda g, v: follows_law(v),
         ),
         Mistake(
             lambda g: mutant("stem"),
@@ -346,7 +356,7 @@ def gap(g: Given, law_says: float | None = None) -> dict[str, Any]:
     """By how much the law is too low, and the layers that contribute most."""
     scale = g.width**2 * (g.resolution / 224) ** 2
     whole, exact = by_role(), by_role(g.width, g.resolution)
-    excess = {name: exact[ROLES[name]] - scale * whole[ROLES[name]] for name in ROLES}
+    excess = {name: exact[name] - scale * whole[name] for name in exact}
     total = sum(exact.values())
     says = law(g) if law_says is None else law_says
     return {
@@ -362,10 +372,10 @@ ALPHA_RHO = Exercise(
         "As a rule of thumb, width α and resolution ρ multiply the MACs by α²ρ². Take α = {width} "
         "and {resolution} pixels (ρ = {resolution}/224). By how many percent of the exact count is "
         "the rule's number too low? And which layer type contributes most to the difference: "
-        '`"1x1"`, `"depthwise"`, `"3x3"` (the stem) or `"linear"`? Give `(percent, layers)`, the '
+        '`"stem"`, `"depthwise"`, `"pointwise"` or `"classifier"`? Give `(percent, layers)`, the '
         "percentage to two decimals."
     ),
-    kind=Values({"percent": Number(5e-3), "layers": Choice(tuple(ROLES))}),
+    kind=Values({"percent": Number(5e-3), "layers": Choice(tuple(TABLE_2))}),
     unit="",
     given={"width": 0.25, "resolution": 224},
     deal=lambda random: {
@@ -392,17 +402,17 @@ ALPHA_RHO = Exercise(
             "You multiply by α once; the rule has α².",
         ),
         Mistake(
-            lambda g: gap(g) | {"layers": "1x1"},
+            lambda g: gap(g) | {"layers": "pointwise"},
             "The percentage is right. But the 1×1 convolutions have width × channels on both "
             "sides: they follow α²ρ² exactly.",
         ),
         Mistake(
-            lambda g: gap(g) | {"layers": "3x3"},
+            lambda g: gap(g) | {"layers": "stem"},
             "The percentage is right. The stem does scale with α instead of α²; but another type "
             "does so, too, and has more MACs.",
         ),
         Mistake(
-            lambda g: gap(g) | {"layers": "linear"},
+            lambda g: gap(g) | {"layers": "classifier"},
             "The percentage is right. The classifier scales with α, and not with ρ at all; but it "
             "is small.",
         ),
@@ -424,8 +434,8 @@ ALPHA_RHO = Exercise(
     config="mobilenet_v1",
     source=f"{PAPER}, sections 3.3 and 3.4",
     remark=(
-        "ρ²·(α·(stem + depthwise) + α²·1×1) + α·linear is exact, as long as sides and channels "
-        "stay whole. The paper says *roughly* α², and that is right for wide networks."
+        "ρ²·(α·(stem + depthwise) + α²·pointwise) + α·classifier is exact, as long as sides and "
+        "channels stay whole. The paper says roughly α², and for wide networks that is right."
     ),
 )
 
@@ -438,14 +448,14 @@ def design(width: float, resolution: int) -> dict[str, Any]:
     return {"width": width, "resolution": resolution}
 
 
-def fitting(g: Given, flops: int = 1, params: bool = True, work: bool = True) -> list[Any]:
-    """The published networks within the budgets; of `flops` per MAC, or without one budget."""
+def fitting(g: Given, flops: int = 1, work: bool = True) -> list[Any]:
+    """The published networks within the budgets; of `flops` per MAC, or by parameters alone."""
     found = []
     for row in PUBLISHED:
         total = network(row.settings["width"], row.settings["resolution"]).total
         if work and flops * total.macs > g.mega_macs * M:
             continue
-        if params and total.params > g.mega_params * M:
+        if total.params > g.mega_params * M:
             continue
         found.append(row)
     return found
@@ -488,10 +498,6 @@ BUDGET = Exercise(
             "Compare the accuracies.",
         ),
         Mistake(
-            lambda g: chosen(fitting(g, work=False)),
-            "That one has few enough parameters, but takes more than {mega_macs} million MACs.",
-        ),
-        Mistake(
             lambda g: chosen(fitting(g, flops=2)),
             "That is the best within {mega_macs} million FLOPs; the budget is in MACs, and one MAC "
             "is two FLOPs.",
@@ -506,6 +512,16 @@ BUDGET = Exercise(
             "That is none of the sixteen: widths are 0.25, 0.5, 0.75 and 1, resolutions 128, 160, "
             "192 and 224.",
             lambda g, v: v["width"] not in WIDTHS or v["resolution"] not in RESOLUTIONS,
+        ),
+        Mistake(
+            lambda g: chosen(fitting(g, work=False)),
+            "That one is over a budget. Count its MACs and its parameters.",
+            lambda g, v: v not in [row.settings for row in fitting(g)],
+        ),
+        Mistake(
+            lambda g: design(0.25, 128),
+            "That one fits, but another one that fits is more accurate.",
+            lambda g, v: v in [row.settings for row in fitting(g)],
         ),
     ),
     hints=(
@@ -562,7 +578,7 @@ LESSON = Lesson(
             ),
             kind=Number(),
             unit="percent",
-            answer=lambda: percent("1x1"),
+            answer=lambda: percent("pointwise"),
             remark="Nearly a network of matrix products, and those run fast everywhere.",
         ),
         Prediction(

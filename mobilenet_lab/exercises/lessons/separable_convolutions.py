@@ -78,6 +78,10 @@ DERIVE = Exercise(
             "only, not all c of them.",
         ),
         Mistake(
+            lambda g: {"standard": "81*c*d", "separable": "9*c + c*d"},
+            "Those hold for 3×3 kernels and some number of positions. Keep the letters k and n.",
+        ),
+        Mistake(
             lambda g: {"standard": "k**2*c*d", "separable": "k**2*c + c*d"},
             "Those are the weights, or the MACs at one position. There are n×n positions.",
         ),
@@ -132,14 +136,15 @@ COMPARE = Exercise(
         "- its depthwise-separable replacement takes 9c + cd.\n\n"
         "At how many output positions does each of the two work? And at c = {c}, d = {d}, what is "
         "standard / separable: as printed, and when both work at equally many positions? Give "
-        "`(standard_positions, separable_positions, printed_ratio, fair_ratio)`."
+        "`(standard_positions, separable_positions, printed_ratio, fair_ratio)`, the ratios to "
+        "three digits."
     ),
     kind=Values(
         {
             "standard_positions": Integer(),
             "separable_positions": Integer(),
-            "printed_ratio": Number(),
-            "fair_ratio": Number(),
+            "printed_ratio": Number(5e-3),
+            "fair_ratio": Number(5e-3),
         }
     ),
     unit="",
@@ -162,6 +167,11 @@ COMPARE = Exercise(
             lambda g: compared(g) | {"standard_positions": 3},
             "3×3 positions are not three positions.",
             lambda g, v: 3 in (v["standard_positions"], v["separable_positions"]),
+        ),
+        Mistake(
+            lambda g: compared(g) | {"standard_positions": 81},
+            "81 is 9 weights of a kernel at each of the positions. How many positions are that?",
+            lambda g, v: v["standard_positions"] == 81,
         ),
         Mistake(
             lambda g: compared(g) | {"standard_positions": 1, "separable_positions": 9},
@@ -239,8 +249,8 @@ REPAIR = Exercise(
         "Repair the comparison. If 9c + cd stays, which cost of the standard convolution belongs "
         "beside it? If 81cd stays, which cost of the separable one? And which fraction of the "
         "standard convolution's MACs does the separable one take, for any k×k kernel? Give "
-        "`(standard, separable, fraction)`: the first two in c and d, the fraction in k, c and d "
-        "as far as they matter, as simple as you can."
+        "`(standard, separable, fraction)`: the first two for 3×3 kernels, in c and d; the "
+        "fraction in as few of k, c and d as you can."
     ),
     kind=Values(
         {
@@ -342,6 +352,11 @@ def only_macs(g: Given) -> int:
     return example(g)["params"] * int(output_size(g.size, g.kernel, g.stride)) ** 2
 
 
+def no_bias(g: Given) -> int:
+    """Two operations for each MAC, and none for the bias."""
+    return 2 * only_macs(g)
+
+
 def one_group(g: Given) -> int:
     """The operations of one group."""
     return example(g)["operations"] // int(g.groups)
@@ -396,6 +411,11 @@ EXAMPLE = Exercise(
             "Those are MACs: parameters × positions. The printed formula counts two operations for "
             "each of them, and one for the bias of each output value.",
             has(only_macs),
+        ),
+        Mistake(
+            other_operations(no_bias),
+            "The one operation for the bias of each output value is missing: (2·K²·C₀/g + 1).",
+            has(no_bias),
         ),
         Mistake(
             other_operations(one_group),
@@ -493,9 +513,10 @@ def one_too_few(g: Given) -> int:
 
 def grouped_deal(random: Random) -> dict[str, int]:
     """Channels with a few common divisors, of which rounding alone finds none."""
-    common = random.choice((16, 24, 32, 48))
+    kernel = random.choice((3, 3, 5))
+    common = random.choice((16, 24, 32, 48) if kernel == 3 else (32, 48))
     return {
-        "kernel": random.choice((3, 3, 5)),
+        "kernel": kernel,
         "c": common * random.choice((3, 5, 6)),
         "d": common * random.choice((4, 5, 7)),
     }
@@ -518,20 +539,17 @@ GROUPS = Exercise(
     answer=lambda g: seen(g, best(g)),
     mistakes=(
         Mistake(
-            lambda g: seen(g, ceil(within(g.kernel, g.c, g.d))),
-            lambda g: (
-                f"{ceil(within(g.kernel, g.c, g.d))} groups would be cheap enough, but do not "
-                f"divide both {g.c} and {g.d}."
-            ),
-            lambda g, v: v["groups"] == ceil(within(g.kernel, g.c, g.d)) != best(g),
-        ),
-        Mistake(
             lambda g: seen(g, of_one_side(g)),
             lambda g: (
                 f"{of_one_side(g)} divides {g.c}, but not {g.d}: the output channels are split "
                 "into groups, too."
             ),
             lambda g, v: v["groups"] == of_one_side(g) != best(g),
+        ),
+        Mistake(
+            lambda g: seen(g, ceil(within(g.kernel, g.c, g.d))),
+            "Groups are equally large: their number must divide {c} and {d}.",
+            lambda g, v: v["groups"] < 1 or g.c % v["groups"] != 0 or g.d % v["groups"] != 0,
         ),
         Mistake(
             lambda g: seen(g, one_too_few(g)),
