@@ -3,16 +3,13 @@ from mobilenet_lab.exercises.lessons.separable_convolutions import (
     PRINTED_DEPTHWISE,
     PRINTED_STANDARD,
     within,
-    work,
 )
-from mobilenet_lab.formulas import conv2d_params, separable_params, separable_ratio
+from mobilenet_lab.formulas import conv2d_params, separable_params
 
 c, d = 4, 6
 whole = conv2d_params(3, c, d)
 parts = separable_params(3, c, d)
 halves = conv2d_params(3, c, d, groups=2)
-many = work(3, 256, 256)
-largest = 1 / separable_ratio(3, 10**6)
 
 # %% [markdown]
 """
@@ -97,7 +94,8 @@ depthwise and pointwise together?
 
 ## Exercises
 
-The first three are one story. Write symbols as SymPy does, such as `9*c*d`, or as text, `"9*c*d"`.
+The first three are one story. Write symbols as SymPy does, such as `5*c**2 + d`, or as text,
+`"5*c**2 + d"`.
 
 {{ exercise("2.1") }}
 """
