@@ -154,7 +154,7 @@ explore(draw_profile, layers=(30, 2, 5, 10, 20, 40, 80))
 
 # %% [markdown]
 """
-Trained networks show the same on real gradients, with PyTorch installed:
+Real networks show the same in their gradients; with PyTorch installed, see
 `lab.draw.effective("mobilenet_v2")`.
 
 ## Exercises
@@ -247,7 +247,7 @@ check("8.5", design)
 
 # %% tags=["solution"]
 design = [2, 2, 2]
-while receptive_field([(3, stride, 1) for stride in design]) < 112:
+while receptive_field([(3, stride, 1) for stride in design]) < 120:
     design = [*design, 1]
 check("8.5", design)
 

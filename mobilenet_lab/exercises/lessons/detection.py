@@ -13,7 +13,7 @@ from mobilenet_lab.net import Net
 from mobilenet_lab.registry import architecture, trace
 
 PRINTED_SSD_300 = 8732
-"""Default boxes of SSD300 (Liu et al. 2016, section 3.1)."""
+"""Default boxes of SSD300 (Liu et al. 2016, Table 7)."""
 SSD_300 = ((38, 4), (19, 6), (10, 6), (5, 6), (3, 4), (1, 4))
 """Its maps: the side, and the boxes at each position (sections 2.2 and 3.1)."""
 V2, V3 = "ssdlite300_mobilenet_v2", "ssdlite320_mobilenet_v3_large"

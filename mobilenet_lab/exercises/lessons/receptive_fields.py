@@ -400,7 +400,7 @@ EFFECTIVE = Exercise(
     outcome=2,
     minutes=5,
     difficulty=3,
-    source="Luo, Li, Urtasun and Zemel 2016, section 2.2",
+    source="Luo, Li, Urtasun and Zemel 2016, section 2",
     remark=lambda g: (
         f"{central_width(g.layers)} of {2 * g.layers + 1} pixels. The field grows like n, the part "
         f"that matters like √n: four times the layers, {4 * g.layers}, give "
@@ -450,7 +450,7 @@ DESIGN = Exercise(
     ),
     kind=Row(Integer()),
     unit="",
-    given={"stride": 8, "pixels": 112},
+    given={"stride": 8, "pixels": 120},
     deal=lambda random: random.choice(
         (
             {"stride": 4, "pixels": random.randint(20, 60)},
