@@ -376,8 +376,8 @@ EXAMPLE = Exercise(
         "{kernel}×{kernel} with stride {stride}, {groups} groups, output {out}×{out}. Its "
         "formulas, with C₀ channels in, C₁ out, and H×W *output* positions:\n\n"
         "- parameters (no bias): K²·(C₀/g)·(C₁/g)·g, printed as {printed_params};\n"
-        "- operations: [(2·K²·C₀/g + 1)·H·W·C₁/g]·g, printed as {printed_operations:,}. It counts a "
-        "multiplication and an addition for each weight, and one more for the bias.\n\n"
+        "- operations: [(2·K²·C₀/g + 1)·H·W·C₁/g]·g, printed as {printed_operations:,}. It counts "
+        "a multiplication and an addition for each weight, and one more for the bias.\n\n"
         "Work out both, and the whole number by which the printed operations are too small. Give "
         "`(params, operations, factor)`."
     ),
