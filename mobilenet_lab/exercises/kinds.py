@@ -184,8 +184,9 @@ class Row:
         return len(value) == len(right) and all(map(self.kind.same, value, right))
 
     def show(self, value: list[Any]) -> str:
-        """The entries."""
-        return ", ".join(map(self.kind.show, value))
+        """The entries; rows in rows have brackets."""
+        form = "[{}]" if isinstance(self.kind, Row) else "{}"
+        return ", ".join(form.format(self.kind.show(each)) for each in value)
 
     def difference(self, value: list[Any], right: list[Any]) -> str:
         """The first entry that differs, or the length."""
@@ -245,9 +246,12 @@ class Expression:
         return str(value).replace("**", "^").replace("*", "·")
 
     def difference(self, value: Any, right: Any) -> str:
-        """Both at one point."""
+        """Both at one point, the first of a few where they differ."""
         right = self.read(right)
-        point = dict(zip(sorted(right.free_symbols, key=str), (2, 3, 5, 7, 11), strict=False))
+        symbols = sorted(right.free_symbols, key=str)
+        primes = (2, 3, 5, 7, 11, 13, 17, 19)
+        points = [dict(zip(symbols, primes[first:], strict=False)) for first in range(4)]
+        point = next((p for p in points if value.subs(p) != right.subs(p)), points[0])
         where = ", ".join(f"{symbol} = {number}" for symbol, number in point.items())
         return (
             f"Try it with small numbers: at {where} yours is {value.subs(point)}, "
