@@ -100,6 +100,10 @@ LAST_STAGE = Exercise(
             "You count the depthwise convolution as a dense one. Each of its kernels reads one "
             "channel.",
         ),
+        Mistake(
+            lambda g: 2 * (tail_macs(g, False) - tail_macs(g, True)),
+            "Exactly twice: those are FLOPs, and the question asks for MACs.",
+        ),
     ),
     hints=(
         "Three layers go. Write down weights × positions for each.",
@@ -396,7 +400,7 @@ NETADAPT = Exercise(
     id="6.4",
     title="Choose a step of NetAdapt",
     question=table_of_offers,
-    kind=Values({"layer": Choice(LAYERS), "ratio": Number()}),
+    kind=Values({"layer": Choice(LAYERS), "ratio": Number(tolerance=0.01, digits=3)}),
     unit="",
     given={"now": NOW, "step": STEP, "offers": OFFERS},
     deal=deal_offers,
@@ -482,6 +486,14 @@ def ports(g: Given) -> dict[str, int]:
     }
 
 
+def lacks(missing: Callable[[Given], int]) -> dict[str, Callable[..., Any]]:
+    """Value and test of a mistake in port A's parameters, whatever else is given."""
+    return {
+        "value": lambda g: ports(g) | {"missing_a": missing(g)},
+        "applies": lambda g, value: value["missing_a"] == missing(g),
+    }
+
+
 def deal_ports(random: Random) -> Mapping[str, Any]:
     """Another size and width, and other values."""
     values = [random.randint(-40, 40) / 8 for _ in range(10)] + [0.0, 3.0]
@@ -518,19 +530,24 @@ TWO_PORTS = Exercise(
     answer=ports,
     mistakes=(
         Mistake(
-            lambda g: ports(g) | {"missing_a": dearer(g, lambda exp: exp)},
-            "`missing_a` is too small: a gate has two convolutions, to the squeezed channels and "
-            "back, and both have biases.",
+            lambda g: ports(g) | {"missing_b": len(TABLES[g.size].rows)},
+            "`missing_b`: which parameters has an h-swish, and which does the network lose by it?",
+            lambda g, value: value["missing_b"] != 0,
         ),
         Mistake(
-            lambda g: ports(g) | {"missing_a": dearer(g, lambda exp: 2 * exp)},
-            "`missing_a` has the weights of both convolutions. What else has the one that makes "
-            "the squeezed channels, for each of them?",
+            **lacks(lambda g: dearer(g, lambda exp: exp)),
+            message="`missing_a` is too small: a gate has two convolutions, to the squeezed "
+            "channels and back. And look at the biases, too.",
         ),
         Mistake(
-            lambda g: ports(g) | {"missing_a": dearer(g, lambda exp: 2 * exp + 1, False)},
-            "`missing_a` is off by a rounding: where the nearest multiple of 8 is less than 90 % "
-            "of `exp / 4`, the next one is taken.",
+            **lacks(lambda g: dearer(g, lambda exp: 2 * exp)),
+            message="`missing_a` has the weights of both convolutions. What else has the one that "
+            "makes the squeezed channels, for each of them?",
+        ),
+        Mistake(
+            **lacks(lambda g: dearer(g, lambda exp: 2 * exp + 1, False)),
+            message="`missing_a` is off by a rounding: where the nearest multiple of 8 is less "
+            "than 90 % of `exp / 4`, the next one is taken.",
         ),
         Mistake(
             lambda g: ports(g) | {"changed": sum(x < 0 for x in g.values)},
