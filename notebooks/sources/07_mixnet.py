@@ -96,7 +96,7 @@ the 1×1 convolution behind it?
 
 # %%
 def kernels(kernel, channels):
-    return lab.conv(c_in=channels, c_out=channels, kernel=kernel, size=14, groups=channels)
+    return lab.conv(c_in=channels, c_out=channels, kernel=kernel, size=14)
 
 
 explore(kernels, kernel=(3, 5, 7, 9, 11, 31), channels=(64, 128, 512))
@@ -209,8 +209,8 @@ print("and the table of MixNet-M is now", MIXNET_M)
 
 # %% [markdown]
 """
-The first network is right. The second has the same name and other channels; the third, which should
-be MixNet-M, is a copy of the second. And the table is spoiled for whoever comes next.
+The first network is right. The second has the same name and is wider; the third, which should be
+MixNet-M, has the channels of the second. And the table is spoiled for whoever comes next.
 
 {{ exercise("7.5") }}
 """
@@ -276,7 +276,8 @@ Nor do these counts tell
 - MixNet-S has {{ roles["depthwise"].macs / small.total.macs:.0%}} of its MACs in depthwise
   convolutions, RepLKNet-31B with its 31×31 has {{ large["depthwise"].macs / replknet.macs:.0%}}. What a
   dense network cannot pay, a depthwise one can.
-- Several small separable convolutions cost more than one large one, but for very few channels.
+- Several small separable convolutions cost more than one large one, unless there are
+  very few channels.
 - A configuration is to be read and never written: tuples, or a new list for each network.
 
 ## Read on

@@ -165,6 +165,7 @@ FIELDS = Exercise(
 # 7.2, one large kernel or several small ones
 
 
+@cache
 def separable_macs(kernel: int, channels: int, blocks: int) -> int:
     """MACs at one position of `blocks` separable convolutions, of a network built for this."""
     net = Net()
@@ -181,6 +182,9 @@ def large_kernel(g: Given) -> int:
     return 2 * reach + 1
 
 
+COUNTS = {2: "Two", 3: "Three"}
+
+
 def crossover(g: Given) -> int:
     """The least number of channels at which the small ones cost more, by trying."""
     channels = 1
@@ -193,10 +197,10 @@ CROSSOVER = Exercise(
     id="7.2",
     title="One large kernel, or several small ones",
     question=lambda g: (
-        f"{g.n} depthwise-separable convolutions of {g.k}×{g.k} in a row (each a depthwise and a "
-        "1×1 convolution, c channels to c channels, stride 1) see as far as a single one with a "
-        "larger kernel. What is the smallest number of channels c at which the "
-        f"{g.n} small ones take *more* MACs than the single large one?"
+        f"{COUNTS[g.n]} depthwise-separable convolutions of {g.k}×{g.k} in a row (each a depthwise "
+        "and a 1×1 convolution, c channels to c channels, stride 1) see as far as a single one with "
+        "a larger kernel. What is the smallest number of channels c at which the "
+        f"{COUNTS[g.n].lower()} small ones take *more* MACs than the single large one?"
     ),
     kind=Integer(),
     unit="channels",
@@ -293,6 +297,8 @@ def mix_mutant(change: str) -> Callable[[int, Sequence[int], int, int], int]:
             counts[0] = share
         if change == "last":
             counts.reverse()
+        if change == "spread":
+            counts = [share + (part < rest) for part in range(len(kernels))]
         if change == "dense":
             counts = [count**2 for count in counts]
         return sum(k**2 * count for k, count in zip(kernels, counts, strict=True)) * positions
@@ -337,6 +343,11 @@ MIX_MACS = Exercise(
             "part.",
         ),
         Mistake(
+            lambda g: mix_mutant("spread"),
+            "You deal what is left over to several parts, one channel each. MixNet gives all of it "
+            "to the first.",
+        ),
+        Mistake(
             lambda g: mix_mutant("dense"),
             "Your parts are dense: each kernel reads all channels of its part. Depthwise, it reads "
             "one.",
@@ -369,13 +380,22 @@ MIX_MACS = Exercise(
 # 7.4, a design
 
 MOST_PARTS = 4
+WIDEST = 99
 
 
 def mixed_macs(g: Given, kernels: Sequence[int]) -> int:
-    """MACs of MixConv with these kernels, of a network that is built for this."""
+    """MACs of MixConv with these kernels, of a network that is built for this.
+
+    A kernel above WIDEST, which no budget allows, counts as WIDEST.
+    """
+    return _mixed_macs(g.channels, g.size, tuple(min(kernel, WIDEST) for kernel in kernels))
+
+
+@cache
+def _mixed_macs(channels: int, size: int, kernels: tuple[int, ...]) -> int:
     net = Net()
-    x = net.input(g.channels, g.size)
-    x = mix_conv(net, x, g.channels, tuple(kernels), depthwise=True, act=None, name="depthwise")
+    x = net.input(channels, size)
+    x = mix_conv(net, x, channels, kernels, depthwise=True, act=None, name="depthwise")
     return analyse(net.trace(x)).total.macs
 
 
