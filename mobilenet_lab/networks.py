@@ -184,7 +184,7 @@ def _factory(name: str, options: dict[str, Any]) -> Given:
         raise LabError(f"{name} is not file.py:factory or package.module:factory")
     if spec is None:  # before anything is run
         raise LabError(WITHOUT_INPUT.format(name))
-    make = _attribute(where, attribute)
+    make = attribute_of(where, attribute)
     if not _is_module(make):
         make = _called(name, make, options)
     elif options:
@@ -192,8 +192,13 @@ def _factory(name: str, options: dict[str, Any]) -> Given:
     return _read(make, attribute, spec, options)
 
 
-def _attribute(where: str, attribute: str) -> Any:
-    """What a file or a module that can be imported calls so."""
+def attribute_of(where: str, attribute: str) -> Any:
+    """What `file.py`, which is run, or a module that can be imported calls so.
+
+    Raises:
+        LabError: it does not run, or calls nothing so.
+        MissingPackageError: it imports torch, which is not installed.
+    """
     try:
         holder = _file(where) if where.endswith(".py") else _module(where)
     except LabError:

@@ -47,11 +47,7 @@ def answer(table: Table, format: Format | None, output: Path | None, force: bool
         format = format or SUFFIXES.get(output.suffix.lower(), Format.table)
         write_file(output, table.to(format.value), force)
         return
-    if sys.stdout is None:
-        raise LabError("there is no standard output to print to")
-    if sys.stdout.encoding.lower().replace("-", "") != "utf8":
-        codecs.register_error("plain", _plain_letters)
-        sys.stdout.reconfigure(errors="plain")  # type: ignore[union-attr]
+    printable()
     try:
         if format in (None, Format.table) and sys.stdout.isatty():
             from rich.console import Console
@@ -64,6 +60,19 @@ def answer(table: Table, format: Format | None, output: Path | None, force: bool
         raise
     except OSError as error:
         raise LabError(f"cannot print: {error.strerror}") from None
+
+
+def printable() -> None:
+    """Has standard output take every letter, by stand-ins where its encoding lacks some.
+
+    Raises:
+        LabError: there is none.
+    """
+    if sys.stdout is None:
+        raise LabError("there is no standard output to print to")
+    if sys.stdout.encoding.lower().replace("-", "") != "utf8":
+        codecs.register_error("plain", _plain_letters)
+        sys.stdout.reconfigure(errors="plain")  # type: ignore[union-attr]
 
 
 def write_file(path: Path, content: str | bytes, force: bool) -> None:

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from mobilenet_lab.errors import LabError
 
 FOLDER = "MOBILENET_LAB_DATA"
 """The environment variable that moves the file."""
+PREDICTED = "predicted"
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,13 @@ class Attempt:
     seed: int | None = None
     value: Any = None
     at: str = ""
+
+
+class Record(NamedTuple):
+    """The attempts that could be read, oldest first, and how many lines could not."""
+
+    attempts: tuple[Attempt, ...]
+    damaged: int
 
 
 def file() -> Path:
@@ -43,30 +53,60 @@ def record(attempt: Attempt) -> str | None:
     line = asdict(attempt) | {"at": datetime.now(UTC).isoformat(timespec="seconds")}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+        with path.open("ab+") as stream:
+            # a line that was cut off, by a full disk perhaps, does not take this one with it
+            cut = stream.tell() > 0 and _last_byte(stream) != b"\n"
+            stream.write(b"\n" * cut + json.dumps(line).encode() + b"\n")
     except OSError as error:
         return f"(Your progress is not recorded: {path}: {error.strerror}.)"
     return None
 
 
-def attempts() -> Iterator[Attempt]:
-    """All attempts, oldest first; lines that cannot be read are passed over."""
+def read() -> Record:
+    """The whole record; empty where there is none yet.
+
+    Raises:
+        LabError: the file is there and cannot be read.
+    """
     try:
-        lines = file().read_text("utf-8", errors="replace").splitlines()
-    except OSError:
+        lines = file().read_bytes().splitlines()
+    except FileNotFoundError:
+        return Record((), 0)
+    except OSError as error:
+        raise LabError(f"cannot read {file()}: {error.strerror}") from None
+    found = [_attempt(line) for line in lines if line.strip()]
+    good = tuple(attempt for attempt in found if attempt is not None)
+    return Record(good, len(found) - len(good))
+
+
+def attempts() -> Iterator[Attempt]:
+    """All attempts, oldest first; lines, or a file, that cannot be read are passed over."""
+    try:
+        yield from read().attempts
+    except LabError:
         return
-    for line in lines:
-        try:
-            yield Attempt(**json.loads(line))
-        except (ValueError, TypeError):
-            continue
 
 
 def guess(id: str) -> Any:
     """The last prediction of this id, None if there is none."""
     found = None
     for attempt in attempts():
-        if attempt.exercise == id and attempt.state == "predicted":
+        if attempt.exercise == id and attempt.state == PREDICTED:
             found = attempt.value
     return found
+
+
+def _attempt(line: bytes) -> Attempt | None:
+    try:
+        attempt = Attempt(**json.loads(line))
+        datetime.fromisoformat(attempt.at)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    texts = isinstance(attempt.exercise, str) and isinstance(attempt.state, str)
+    return attempt if texts and type(attempt.seed) in (int, type(None)) else None
+
+
+def _last_byte(stream: Any) -> bytes:
+    stream.seek(-1, os.SEEK_END)
+    last: bytes = stream.read(1)
+    return last

@@ -2,14 +2,21 @@
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mobilenet_lab.errors import quoted
-from mobilenet_lab.exercises.records import WrongKind
+from mobilenet_lab.exercises.kinds import Choice, Expression, Function, Integer, Number, Row, Values
+from mobilenet_lab.exercises.records import Kind, WrongKind
 
 LONGEST = 300
+"""Letters of a formula."""
+LONGEST_LIST = 5000
 LARGEST_POWER = 64
+LARGEST = 4096
+"""Bits of a power."""
 OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -20,6 +27,12 @@ OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }
+AS_PYTHON = str.maketrans(
+    {"×": "*", "·": "*", "−": "-", "–": "-", "÷": "/", "^": "**", "²": "**2", "³": "**3"}
+)
+"""Signs of the lessons' texts, as they are pasted."""
+GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+"""1,234,567"""
 
 
 def formula(text: str, symbols: Mapping[str, Any]) -> Any:
@@ -31,41 +44,144 @@ def formula(text: str, symbols: Mapping[str, Any]) -> Any:
     if len(text) > LONGEST:
         raise WrongKind(f"a formula has {LONGEST} letters at most")
     try:
-        return _value(ast.parse(text.replace("^", "**").strip(), mode="eval").body, symbols)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of letters that touch numbers
+            tree = ast.parse(text.translate(AS_PYTHON).strip(), mode="eval").body
+        return _value(tree, symbols)
+    except WrongKind:
+        raise
     except ZeroDivisionError:
         raise WrongKind(f"{quoted(text)} divides by zero") from None
-    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-        if isinstance(error, WrongKind):
-            raise
+    except (SyntaxError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError):
         raise WrongKind(f"{quoted(text)} cannot be read as a formula; is a * missing?") from None
 
 
-def answer(text: str) -> Any:
-    """A number, a formula of numbers, a name, or several of them in (), [] or set off by commas.
+def answer(text: str, kind: Kind) -> Any:
+    """What is typed, as `kind` takes it; `...` for nothing.
 
-    A formula in symbols stays text, for the kind of the exercise to read.
+    A number may be a formula of numbers or have commas (1,234,567). Several values stand in a row
+    with commas or semicolons between, in brackets or not; those that have names may be written
+    name=value. A formula in symbols and a name stay text.
+
+    Raises:
+        WrongKind: it cannot be read so.
     """
     text = text.strip()
-    if text in ("", "..."):
+    if text in ("", "...", "…"):
         return ...
-    grouped = text.replace(",", "")
-    if "," in text and grouped.isdigit() and all(len(p) == 3 for p in text.split(",")[1:]):
-        return int(grouped)  # 1,234,567
-    try:
-        tree = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return text
-    if isinstance(tree, ast.Tuple | ast.List):
-        return [_one(ast.unparse(item)) for item in tree.elts]
-    return _one(text)
+    if isinstance(kind, Values):
+        return _named(text, kind)
+    if isinstance(kind, Row):
+        return [answer(part, kind.kind) for part in _parts(text)]
+    if isinstance(kind, Integer | Number):
+        return _number(text, kind)
+    if isinstance(kind, Choice | Expression):
+        return _unquoted(text)
+    if isinstance(kind, Function):
+        raise WrongKind(f"the answer is {kind.expected} in a file: path/to/file.py:{kind.name}")
+    return text
 
 
-def _one(text: str) -> Any:
-    text = text.strip()
+def _number(text: str, kind: Kind) -> Any:
+    if GROUPED.fullmatch(text):
+        return formula(text.replace(",", ""), {})
+    if text.endswith("%"):
+        raise WrongKind("the answer is taken without a percent sign")
+    if re.fullmatch(r"[\d.,_]+\s*[kMGBT]\w*", text):
+        raise WrongKind(f"write {quoted(text)} out, without a unit; 3e6 is three million")
     try:
         return formula(text, {})
-    except WrongKind:
-        return text.strip("'\"")
+    except WrongKind as error:
+        if _letters(text):
+            raise WrongKind(
+                f"{quoted(text)} is not {kind.expected}; arithmetic such as 3*3*64 is fine"
+            ) from None
+        raise error from None
+
+
+def _letters(text: str) -> bool:
+    return any(letter.isalpha() for letter in text)
+
+
+def _named(text: str, kind: Values) -> Any:
+    parts = _parts(text, len(kind.parts))
+    pairs = [re.split(r"\s*[=:]\s*", part, maxsplit=1) for part in parts]
+    if all(len(pair) == 2 and _unquoted(pair[0]) in kind.parts for pair in pairs):
+        named = {_unquoted(name): value for name, value in pairs}
+        if len(named) == len(kind.parts) == len(pairs):
+            return {name: _part(name, named[name], kind) for name in kind.parts}
+    if len(parts) != len(kind.parts):
+        found = "one value" if len(parts) == 1 else f"{len(parts)} values"
+        raise WrongKind(f"that is {found}; the answer is {kind.expected}")
+    return [_part(name, part, kind) for name, part in zip(kind.parts, parts, strict=True)]
+
+
+def _part(name: str, text: str, kind: Values) -> Any:
+    try:
+        return answer(text, kind.parts[name])
+    except WrongKind as error:
+        raise WrongKind(f"{name}: {error}") from None
+
+
+def _parts(text: str, wanted: int | None = None) -> list[str]:
+    """Several values: at semicolons, else at commas, but not at those that group digits.
+
+    Those stand without a blank: `1,234, 5,678` is two numbers. `1,2,3` is three.
+    """
+    if len(text) > LONGEST_LIST:
+        raise WrongKind(f"an answer has {LONGEST_LIST} letters at most")
+    inner = _without_brackets(text)
+    if ";" in inner:
+        return list(_split(inner, ";"))
+    every = list(_split(inner, ","))
+    if len(every) == wanted:
+        return every
+    spaced = list(_split(inner, ", "))
+    if len(spaced) == wanted:
+        return spaced
+    grouped = [part for part in spaced if "," in part]
+    if wanted is None and len(spaced) > 1 and all(map(GROUPED.fullmatch, grouped)):
+        return spaced
+    return every
+
+
+def _split(text: str, mark: str) -> Iterator[str]:
+    """The parts between marks that stand in no brackets and no quotation marks."""
+    depth, quote, start = 0, "", 0
+    for place, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        elif letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        elif depth == 0 and letter == mark[0] and text.startswith(mark, place):
+            yield text[start:place].strip()
+            start = place + 1
+    if last := text[start:].strip():
+        yield last
+
+
+def _without_brackets(text: str) -> str:
+    """Without brackets around the whole."""
+    pairs = {"(": ")", "[": "]", "{": "}"}
+    if len(text) > 1 and pairs.get(text[0]) == text[-1]:
+        depth = 0
+        for place, letter in enumerate(text):
+            depth += (letter in "([{") - (letter in ")]}")
+            if depth == 0 and place < len(text) - 1:
+                return text
+        return text[1:-1].strip()
+    return text
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
+        return text[1:-1].strip()
+    return text
 
 
 def _value(node: ast.expr, symbols: Mapping[str, Any]) -> Any:
@@ -80,12 +196,17 @@ def _value(node: ast.expr, symbols: Mapping[str, Any]) -> Any:
             known = ", ".join(symbols) or "none"
             raise WrongKind(f"{name!r} is not a symbol of this question ({known})")
         case ast.BinOp(left, ast.Pow(), right):
-            base, power = _value(left, symbols), _value(right, symbols)
-            if isinstance(power, int | float) and abs(power) > LARGEST_POWER:
-                raise WrongKind("a power gets out of all bounds")
-            return base**power
+            return _power(_value(left, symbols), _value(right, symbols))
         case ast.BinOp(left, operation, right) if type(operation) in OPERATORS:
             return OPERATORS[type(operation)](_value(left, symbols), _value(right, symbols))
         case ast.UnaryOp(operation, operand) if type(operation) in OPERATORS:
             return OPERATORS[type(operation)](_value(operand, symbols))
     raise WrongKind(f"{quoted(ast.unparse(node))} is no arithmetic over numbers and symbols")
+
+
+def _power(base: Any, power: Any) -> Any:
+    if isinstance(power, int | float) and abs(power) > LARGEST_POWER:
+        raise WrongKind("a power gets out of all bounds")
+    if isinstance(base, int) and isinstance(power, int) and base.bit_length() * power > LARGEST:
+        raise WrongKind("a power gets out of all bounds")
+    return base**power

@@ -19,6 +19,7 @@ from mobilenet_lab.verbs.summary import COLUMN_KEYS
 VERBS = [
     "list", "summary", "explain", "field", "compare", "sweep", "budget", "conv", "published",
     "reconcile", "export", "draw", "bench", "roofline", "verify", "predict", "train", "netadapt",
+    "notebooks", "exercise", "progress",
 ]  # fmt: skip
 EXAMPLES = {
     "list": ["list"],
