@@ -175,6 +175,10 @@ FORMULA = Exercise(
             "A kernel of side k has k² weights.",
         ),
         Mistake(
+            lambda g: "t*c*(c + 9 + d)",
+            "Right for 3×3 kernels only; the formula should have k in it.",
+        ),
+        Mistake(
             lambda g: "2*t*c*(c + k**2 + d)",
             "Exactly twice: those are FLOPs, and the question asks for MACs.",
         ),
@@ -507,6 +511,17 @@ def positions(g: Given) -> tuple[int, int]:
     return g.side**2, (-(-g.side // g.stride)) ** 2
 
 
+def unprojected_t(g: Given) -> int:
+    """The largest t, if the projection were free."""
+    before, after = positions(g)
+    return t_within(g, before * g.c_in**2 + after * g.c_in * 9)
+
+
+def uneven(g: Given) -> int:
+    """The first number of parts from 2 that leaves a rest."""
+    return next(parts for parts in range(2, 99) if largest_t(g) * g.c_in % parts)
+
+
 def inner_only(g: Given) -> int:
     """The parts, if the block's input and output were free."""
     before, after = positions(g)
@@ -586,6 +601,11 @@ DESIGN = Exercise(
             ),
         ),
         Mistake(
+            lambda g: {"t": unprojected_t(g), "parts": design(g)["parts"]},
+            "t is too large. The projection costs, too, and the wider the block, the more.",
+            lambda g, value: value["t"] == unprojected_t(g),
+        ),
+        Mistake(
             lambda g: {"t": largest_t(g) + 1, "parts": design(g)["parts"]},
             lambda g: (
                 f"t = {largest_t(g) + 1} takes "
@@ -607,6 +627,17 @@ DESIGN = Exercise(
             lambda g: design(g) | {"parts": expanded_only(g)},
             "t is right. For the parts: while the depthwise convolution runs, what it reads and "
             "what it writes are both there.",
+        ),
+        Mistake(
+            lambda g: design(g) | {"parts": uneven(g)},
+            lambda g: (
+                f"t is right. But {largest_t(g) * g.c_in} channels cannot be shared out to so many "
+                "equal parts."
+            ),
+            lambda g, value: (
+                value["t"] == largest_t(g)
+                and (value["parts"] < 1 or largest_t(g) * g.c_in % value["parts"] > 0)
+            ),
         ),
     ),
     hints=(
@@ -679,8 +710,8 @@ LESSON = Lesson(
             unit="times",
             answer=lambda: analyse(trace("resnet50")).total.live / v2().total.live,
             remark=(
-                "The same to the byte: two expanded maps at 112×112 are as large as three wide maps "
-                "at 56×56. But MobileNetV2 can make its expanded maps in parts."
+                "The same to the byte: two expanded maps at 112×112 are as large as three wide "
+                "maps at 56×56. But MobileNetV2 can make its expanded maps in parts."
             ),
         ),
     ),

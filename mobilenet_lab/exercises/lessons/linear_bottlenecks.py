@@ -243,6 +243,15 @@ SIMULATE = Exercise(
             "It looks like a number of trials; divide by {trials:,}.",
             lambda g, value: value >= 1,
         ),
+        Mistake(
+            lambda g: lost_share(g.n) + 9 * standard_error(float(lost_share(g.n)), g.trials),
+            "Near, but further off than four standard errors. Are these {trials:,} trials, and a "
+            "new draw of all {n} directions in each?",
+            lambda g, value: (
+                abs(value - lost_share(g.n))
+                <= 5 * ERRORS * standard_error(float(lost_share(g.n)), g.trials)
+            ),
+        ),
     ),
     hints=(
         "`rng.standard_normal((trials, n, 2))` draws all directions at once; `@ point` gives "
