@@ -140,6 +140,18 @@ class Picture(Figure):
         )
 
 
+class Drawing(Axes):
+    """The axes of a figure of ours; a notebook that shows them shows the figure, and it once."""
+
+    def _ipython_display_(self) -> None:
+        figure = self.get_figure(root=True)
+        if figure is None or pyplot.fignum_exists(figure.number):
+            return  # Jupyter shows it when the cell ends
+        from IPython.display import display
+
+        display(figure)  # type: ignore[no-untyped-call]
+
+
 def rendered(figure: Figure, format: str) -> bytes:
     """A figure as a file of one of FORMATS: the same bytes for the same figure, without a date.
 
@@ -192,7 +204,7 @@ def chart(
     look = theme_called(theme)
     with parameters(style(look)):
         if ax is None:
-            ax = _figure(size, layout="constrained").add_subplot()
+            ax = _figure(size, layout="constrained").add_subplot(axes_class=Drawing)
         width = ax.bbox.width / ax.figure.dpi * 72
         lines = wrapped(heading.subtitle, max(width, size[0] * 0.75), SMALL)
         ax.set_title(
@@ -230,7 +242,8 @@ def sheet(
     above = len(title) * TITLE * LINE + len(lines) * SMALL * LINE + 2 * MARGIN
     with parameters(style(look)):
         if ax is None:
-            ax = _figure((width, height + above)).add_axes((0.0, 0.0, 1.0, 1.0))
+            figure = _figure((width, height + above))
+            ax = figure.add_axes((0.0, 0.0, 1.0, 1.0), axes_class=Drawing)
         ax.set(xlim=(0, width), ylim=(0, height + above), aspect="equal")
         ax.axis("off")
         top = height + above - MARGIN

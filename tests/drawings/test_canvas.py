@@ -131,16 +131,14 @@ def test_jupyter_shows_every_figure_with_its_description() -> None:
     cells = [
         "import mobilenet_lab as lab",
         "ax = lab.draw.ratio()\nassert ax.figure.alt",
-        'lab.draw.areas(theme="dark");',
-        "from matplotlib import pyplot\n_, ax = pyplot.subplots()\nlab.draw.ratio(ax=ax);",
+        'lab.draw.areas(theme="dark")',
+        "from matplotlib import pyplot\n_, own = pyplot.subplots()\nlab.draw.ratio(ax=own);",
+        "ax",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(notebook, kernel_name="python3").execute()
-    shown = [
-        [output.data for output in cell.outputs if output.output_type == "display_data"]
-        for cell in notebook.cells
-    ]
-    assert [len(each) for each in shown] == [0, 1, 1, 1]
-    for data in (shown[1][0], shown[2][0]):
+    shown = [[output.data for output in cell.outputs] for cell in notebook.cells]
+    assert [len(each) for each in shown] == [0, 1, 1, 1, 1]  # the figure, and not its axes, too
+    for data in (shown[1][0], shown[2][0], shown[4][0]):
         assert 'alt="' in data["text/html"]
     assert "image/png" in shown[3][0]
