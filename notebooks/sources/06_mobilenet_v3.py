@@ -98,8 +98,8 @@ lab.draw.costs("mobilenet_v3_large", level="role")
 
 # %% [markdown]
 """
-Twice the side of the image means about four times the MACs. Not in every row: which stay as they are,
-and why?
+An image of twice the side means about four times the MACs. Not in every row: which stay as they are
+in the figure above, and why?
 """
 
 
@@ -110,7 +110,7 @@ def by_role(side):
     )
 
 
-explore(by_role, side=(224, 448))
+explore(by_role, side=(448, 224))
 
 # %% [markdown]
 """

@@ -387,7 +387,7 @@ def table_of_offers(g: Given) -> str:
     ]
     return (
         f"A network has {g.now[0] / 100:.2f} % accuracy and takes {g.now[1] / 1000:.2f} ms. "
-        "In turn one block was made narrower and the network trained for a short time:\n\n"
+        "One block at a time was made narrower, and the network trained for a short while:\n\n"
         "| narrower | accuracy | latency |\n|---|---:|---:|\n" + "\n".join(rows) + "\n\n"
         f"One step has to save at least {g.step / 1000:.2f} ms. Which row does NetAdapt keep by "
         "MobileNetV3's rule, the highest change of accuracy per millisecond saved? Give "
@@ -510,11 +510,11 @@ TWO_PORTS = Exercise(
     title="Two ports: one fails the count, one passes",
     question=lambda g: (
         f"Two programmers port MobileNetV3-{g.size.title()}, width {g.width:g}, and compare its "
-        "parameters with the paper's network. **Port A** squeezes each gate to `exp // 4` channels "
-        "where the paper's network has `make_divisible(exp / 4, 8)`; the blocks with gates have "
-        f"{', '.join(map(str, expansions(g)))} expanded channels. **Port B** puts an h-swish "
-        "behind each projection, where the paper's network has no activation. In a run, one unit "
-        f"of a projection holds these {len(g.values)} values:\n\n"
+        "parameters with the published network. **Port A** squeezes each gate to `exp // 4` "
+        "channels where the published one has `make_divisible(exp / 4, 8)`; the blocks with gates "
+        f"have {', '.join(map(str, expansions(g)))} expanded channels. **Port B** puts an h-swish "
+        "behind each projection, where the published one has no activation. In a run, a "
+        f"projection gives these {len(g.values)} values:\n\n"
         f"`{list(g.values)}`\n\n"
         "Give `(missing_a, missing_b, changed)`: how many parameters port A lacks, how many port B "
         "lacks, and how many of the values are other ones behind port B's h-swish."
