@@ -198,8 +198,8 @@ CROSSOVER = Exercise(
     title="One large kernel, or several small ones",
     question=lambda g: (
         f"{COUNTS[g.n]} depthwise-separable convolutions of {g.k}×{g.k} in a row (each a depthwise "
-        "and a 1×1 convolution, c channels to c channels, stride 1) see as far as a single one with "
-        "a larger kernel. What is the smallest number of channels c at which the "
+        "and a 1×1 convolution, c channels to c channels, stride 1) see as far as a single one "
+        "with a larger kernel. What is the smallest number of channels c at which the "
         f"{COUNTS[g.n].lower()} small ones take *more* MACs than the single large one?"
     ),
     kind=Integer(),
