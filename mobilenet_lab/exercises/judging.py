@@ -1,6 +1,7 @@
 """An answer -> a verdict: pure, silent, and it never raises because of what a student hands in."""
 
 from random import Random
+from typing import Any
 
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.exercises.kinds import Function
@@ -59,6 +60,17 @@ def judge(exercise: Exercise, answer: object, numbers: Given) -> Verdict:
         message = f"It cannot be read as {kind.expected}: {type(error).__name__}."
         return Verdict(exercise.id, State.wrong_kind, message)
     right = kind.read(exercise.answer(numbers))
+    try:
+        return _compared(exercise, value, right, numbers)
+    except LabError:
+        raise
+    except Exception as error:  # a value too large, or too odd, to compute with
+        message = f"It cannot be compared with the answer: {type(error).__name__}."
+        return Verdict(exercise.id, State.not_yet, message)
+
+
+def _compared(exercise: Exercise, value: Any, right: Any, numbers: Given) -> Verdict:
+    kind = exercise.kind
     accepted = exercise.accepts(numbers, value) if exercise.accepts else kind.same(value, right)
     if accepted:
         return Verdict(exercise.id, State.correct, told(exercise.remark, numbers))

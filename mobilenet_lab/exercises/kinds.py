@@ -373,8 +373,12 @@ def _items(answer: object, expected: str) -> list[Any]:
     return list(items)
 
 
+BEYOND = 1e200
+"""Numbers so large are typed by accident, and are no float any more when they are scaled."""
+
+
 def _off(value: float, right: float) -> str:
-    if right and value:
+    if right and 0 < abs(value) < BEYOND:
         for scale, name in ((1e3, "thousands"), (1e6, "millions"), (1e9, "billions")):
             if math.isclose(value * scale, right, rel_tol=5e-3):
                 return f"It looks like the answer in {name}; give the number itself."
