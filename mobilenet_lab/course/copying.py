@@ -71,7 +71,7 @@ def told(folder: Path, copies: Iterable[Copy]) -> str:
 def _start(folder: Path) -> list[str]:
     place = shlex.quote(str(folder))
     if find_spec("jupyterlab") is None:
-        missing = MissingPackageError("JupyterLab", "course", "working through them")
+        missing = MissingPackageError("JupyterLab", "course", "Working through them")
         return [f"{missing}", f"Then start with: jupyter lab {place}"]
     here = shutil.which("jupyter")
     ours = here is not None and Path(here).parent == Path(sys.executable).parent

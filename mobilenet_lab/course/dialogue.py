@@ -93,10 +93,7 @@ class Task:
                 answer = typed.answer(text, kind)
         except WrongKind as error:
             return Verdict(self.exercise.id, State.wrong_kind, f"{error}.")
-        try:
-            return judging.judge(self.exercise, answer, self.given)
-        except SystemExit:
-            raise LabError(f"{text} ends Python instead of returning") from None
+        return judging.judge(self.exercise, answer, self.given)
 
 
 def _function(text: str, kind: Function) -> Any:

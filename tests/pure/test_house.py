@@ -367,6 +367,8 @@ COMMANDS = {
     "export": ["export", "mobilenet_v2"],
     "roofline": ["roofline", "mobilenet_v2", "--peak", "100GFLOPS", "--bandwidth", "20GB/s"],
     "netadapt": ["netadapt", "mobilenet_v2", "--budget", "0.9", "--cost-only"],
+    "exercise": ["exercise", "1.1", "--hint"],
+    "progress": ["progress", "1"],
     "a file": ["summary", str(EXAMPLE)],
 }
 
