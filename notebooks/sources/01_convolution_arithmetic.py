@@ -72,7 +72,12 @@ print MACs, and often call them FLOPs.
 """
 
 # %%
-lab.conv(c_in=2, c_out=4, kernel=3, size=5, padding=0)
+from mobilenet_lab.formulas import conv2d_macs, conv2d_params, output_size
+
+side = output_size(5, kernel=3)
+weights = conv2d_params(kernel=3, c_in=2, c_out=4)
+macs = conv2d_macs(kernel=3, c_in=2, c_out=4, h_out=side, w_out=side)
+print(f"{side}×{side} positions, {weights} weights, {macs} MACs")
 
 # %% [markdown]
 """
@@ -94,11 +99,15 @@ Move the sliders: what does each of them change, and by how much?
 
 
 # %%
-def one_layer(channels, side, stride):
-    return lab.conv(c_in=channels, c_out=channels, kernel=3, size=side, stride=stride)
+def one_layer(kernel, channels, side, stride):
+    out = output_size(side, kernel, stride, padding=kernel // 2)
+    weights = conv2d_params(kernel, channels, channels)
+    macs = conv2d_macs(kernel, channels, channels, out, out)
+    print(f"{channels} channels to {channels}, output {out}×{out}")
+    print(f"{weights:13,} weights\n{macs:13,} MACs\n{2 * macs:13,} FLOPs (2 × MACs)")
 
 
-explore(one_layer, channels=(64, 128, 256), side=(56, 112, 224), stride=(1, 2))
+explore(one_layer, kernel=(3, 5, 7), channels=(64, 128, 256), side=(56, 112, 224), stride=(1, 2))
 
 # %% [markdown]
 """
@@ -141,16 +150,17 @@ check("1.2", (params, macs, flops))
 """
 
 # %% tags=["exercise"]
-vgg = lab.analyse(lab.trace("vgg16"))
+alexnet = lab.analyse(lab.trace("alexnet"))
 shares = ...
 check("1.3", shares)
 
 # %% tags=["solution"]
-vgg = lab.analyse(lab.trace("vgg16"))
-rows = {row.name: row for row in vgg.by("role")}
+alexnet = lab.analyse(lab.trace("alexnet"))
+linear = [row for row in alexnet.rows if row.op == "linear"]
+convolutions = [row for row in alexnet.rows if row.op == "conv2d"]
 shares = (
-    rows["classifier"].params / vgg.total.params,
-    rows["conv"].macs / vgg.total.macs,
+    sum(row.params for row in linear) / alexnet.total.params,
+    sum(row.macs for row in convolutions) / alexnet.total.macs,
 )
 check("1.3", shares)
 

@@ -82,12 +82,12 @@ def test_an_edit_of_a_built_notebook_is_seen() -> None:
 
 
 def with_output(cells: list[Any]) -> None:
-    found = cell(cells, "lab.conv(c_in=2")
+    found = cell(cells, 'print(f"{side}×{side} pos')
     found.outputs = [nbformat.v4.new_output("stream", text="done")]
 
 
 def with_count(cells: list[Any]) -> None:
-    cell(cells, "lab.conv(c_in=2").execution_count = 3
+    cell(cells, 'print(f"{side}×{side} pos').execution_count = 3
 
 
 def with_a_copied_id(cells: list[Any]) -> None:
@@ -311,7 +311,12 @@ def test_the_builder_tells_an_expression_that_cannot_be_worked_out(tmp_path: Any
 def test_the_builder_is_stable_and_ids_follow_from_the_text(tmp_path: Any) -> None:
     assert build(sources()["1"], "student") == STUDENT
     longer = tmp_path / "01_convolution_arithmetic.py"
-    longer.write_text(SOURCE.replace("# %%\nlab.conv", "# %%\n1\n\n# %%\nlab.conv", 1), "utf-8")
+    longer.write_text(
+        SOURCE.replace(
+            "# %%\nfrom mobilenet_lab.formulas", "# %%\n1\n\n# %%\nfrom mobilenet_lab.formulas", 1
+        ),
+        "utf-8",
+    )
     ids = [cell["id"] for cell in json.loads(STUDENT)["cells"]]
     more = [cell["id"] for cell in json.loads(build(longer, "student"))["cells"]]
     assert len(more) == len(ids) + 1

@@ -23,10 +23,16 @@ def vgg(resolution: int = 224) -> Analysis:
     return analyse(trace("vgg16", resolution=resolution))
 
 
-def share(role: str, of: str) -> float:
-    """The share of VGG-16's parameters or MACs that one role has."""
-    row = next(row for row in vgg().by("role") if row.name == role)
-    return float(getattr(row, of) / getattr(vgg().total, of))
+@cache
+def alexnet() -> Analysis:
+    """AlexNet as its paper has it, in two halves."""
+    return analyse(trace("alexnet"))
+
+
+def share(of: str, *ops: str, first: int | None = None) -> float:
+    """The share of AlexNet's `of` (params, macs) in its first layers of these operations."""
+    rows = [row for row in alexnet().rows if row.op in ops][:first]
+    return float(sum(getattr(row, of) for row in rows) / getattr(alexnet().total, of))
 
 
 def smallest_input(g: Given) -> int:
@@ -165,57 +171,57 @@ WHERE = Exercise(
     id="1.3",
     title="Where the parameters are, and where the work is",
     question=(
-        "Which share of VGG-16's parameters is in its three fully connected layers, and which "
-        "share of its MACs is in its convolutions? Give `(params, macs)` as fractions between 0 "
-        "and 1, three digits."
+        "The picture above is VGG-16's. Now AlexNet: which share of its parameters is in its three "
+        "fully connected layers, and which share of its MACs is in its convolutions? Give "
+        "`(params, macs)` as fractions between 0 and 1, to three digits."
     ),
     kind=Values({"params": Number(), "macs": Number()}),
     unit="",
-    answer=lambda g: {"params": share("classifier", "params"), "macs": share("conv", "macs")},
+    answer=lambda g: {"params": share("params", "linear"), "macs": share("macs", "conv2d")},
     mistakes=(
         Mistake(
-            lambda g: {"params": share("conv", "params"), "macs": share("classifier", "macs")},
+            lambda g: {"params": share("params", "conv2d"), "macs": share("macs", "linear")},
             "Both the other way round: the question asks for the fully connected layers' "
             "parameters and the convolutions' MACs.",
         ),
         Mistake(
-            lambda g: {
-                "params": share("classifier", "params"),
-                "macs": share("classifier", "macs"),
-            },
+            lambda g: {"params": share("params", "linear"), "macs": share("macs", "linear")},
             "The parameters are right; but those MACs are the fully connected layers'.",
         ),
         Mistake(
             lambda g: {
-                "params": 1
-                - sum(r.params for r in largest_and_convolutions()) / vgg().total.params,
-                "macs": share("conv", "macs"),
+                "params": share("params", "linear", first=1),
+                "macs": share("macs", "conv2d"),
             },
-            "The MACs are right. There are three fully connected layers: the first one reads the "
-            "whole 512×7×7 map and is the largest of all.",
+            "The MACs are right. You have the first fully connected layer, which is the largest; "
+            "there are two more.",
+        ),
+        Mistake(
+            lambda g: {
+                "params": sum(r.params for r in vgg().rows if r.op == "linear")
+                / vgg().total.params,
+                "macs": sum(r.macs for r in vgg().rows if r.op == "conv2d") / vgg().total.macs,
+            },
+            "That is VGG-16; the question is about AlexNet.",
         ),
     ),
     hints=(
-        '`lab.analyse(lab.trace("vgg16"))` has the rows: `.by("role")` sums them by role.',
-        "Each row has `.params` and `.macs`, and `.total` is all rows together.",
+        "`alexnet.rows` has one row for each layer, with `.op`, `.params` and `.macs`; "
+        "`alexnet.total` has the sums.",
+        'The operations that count are `"conv2d"` and `"linear"`.',
     ),
     solution=(
-        "The first fully connected layer alone has 512 × 7 × 7 × 4096 weights, each used once; a "
-        "weight of a convolution is used at every position, in the first block at 224² of them."
+        "The first fully connected layer reads the whole last map, 256 × 6 × 6 values, into 4096 "
+        "features and uses each weight once; a weight of a convolution is used at every position "
+        "of its map, in the first layer at 55² of them."
     ),
     outcome=2,
     minutes=6,
     difficulty=2,
-    config="vgg16",
-    source="Simonyan and Zisserman 2015, Table 1, configuration D",
+    config="alexnet",
+    source="Krizhevsky et al. 2012, section 3.5",
     remark="Parameters sit where maps are small; work is done where they are large.",
 )
-
-
-def largest_and_convolutions() -> list[Any]:
-    """VGG-16's convolutions and its first fully connected layer."""
-    linear = [row for row in vgg().rows if row.op == "linear"]
-    return [row for row in vgg().rows if row.op == "conv"] + linear[:1]
 
 
 def slow_conv_macs(
