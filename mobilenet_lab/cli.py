@@ -1191,10 +1191,11 @@ def notebooks(
     And how to start them. A file that is there is kept.
     """
     from mobilenet_lab.course.copying import copy, told
-    from mobilenet_lab.output import printable
+    from mobilenet_lab.output import printing
 
-    printable()
-    typer.echo(told(folder, copy(folder, only or (), solutions, force)))
+    copies = copy(folder, only or (), solutions, force)
+    with printing():
+        print(told(folder, copies))
 
 
 @app.command()
@@ -1208,7 +1209,10 @@ def exercise(
         typer.Option(help="Judge this one and do not ask; the exit code is 1 unless it is right."),
     ] = None,
     hint: Annotated[
-        int, typer.Option("--hint", count=True, help="The first hint; twice: two of them.")
+        int,
+        typer.Option(
+            "--hint", count=True, show_default=False, help="The first hint; twice: two of them."
+        ),
     ] = 0,
     solution: Annotated[
         bool, typer.Option("--solution", help="The answer, and the way to it.")

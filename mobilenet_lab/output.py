@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic
@@ -47,32 +47,34 @@ def answer(table: Table, format: Format | None, output: Path | None, force: bool
         format = format or SUFFIXES.get(output.suffix.lower(), Format.table)
         write_file(output, table.to(format.value), force)
         return
-    printable()
-    try:
+    with printing():
         if format in (None, Format.table) and sys.stdout.isatty():
             from rich.console import Console
 
             Console(highlight=False).print(table)
         else:
             sys.stdout.write(table.to((format or Format.table).value))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise LabError(f"cannot print: {error.strerror}") from None
 
 
-def printable() -> None:
-    """Has standard output take every letter, by stand-ins where its encoding lacks some.
+@contextmanager
+def printing() -> Iterator[None]:
+    """While open, standard output takes every letter, by stand-ins where its encoding lacks some.
 
     Raises:
-        LabError: there is none.
+        LabError: there is none, or it cannot be written.
     """
     if sys.stdout is None:
         raise LabError("there is no standard output to print to")
     if sys.stdout.encoding.lower().replace("-", "") != "utf8":
         codecs.register_error("plain", _plain_letters)
         sys.stdout.reconfigure(errors="plain")  # type: ignore[union-attr]
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise LabError(f"cannot print: {error.strerror}") from None
 
 
 def write_file(path: Path, content: str | bytes, force: bool) -> None:
@@ -138,7 +140,11 @@ def progress(
             bar.update(task, advance=1, refresh=undisturbed)
 
 
-PLAIN = {"×": "x", "·": "-", "–": "-", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")"}
+PLAIN = {
+    **{"×": "x", "·": "-", "–": "-", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")"},
+    **{"●": "*", "○": ".", "✓": "+", "✗": "x", "−": "-", "²": "^2", "³": "^3", "…": "..."},
+    **{"“": '"', "”": '"', "’": "'", "→": "->", "≤": "<=", "≥": ">="},
+}
 
 
 def _plain_letters(error: UnicodeError) -> tuple[str, int]:

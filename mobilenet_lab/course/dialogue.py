@@ -14,7 +14,7 @@ from mobilenet_lab.exercises.kinds import Function
 from mobilenet_lab.exercises.records import Exercise, Given, State, Verdict, WrongKind, told
 from mobilenet_lab.exercises.showing import LOOKS
 from mobilenet_lab.networks import attribute_of
-from mobilenet_lab.output import printable
+from mobilenet_lab.output import printing
 
 LEAVE = ("quit", "exit", "q")
 MARKS = {
@@ -176,7 +176,6 @@ class Voice:
     """Says Markdown, in a terminal with its bold letters and colours; a blank line between."""
 
     def __init__(self) -> None:
-        printable()
         self.spoken = False
         self.width = min(shutil.get_terminal_size().columns, 100)
 
@@ -190,13 +189,21 @@ class Voice:
         return verdict.correct
 
     def say(self, text: str, head: str = "", colour: str = "") -> None:
-        """Prints a few paragraphs, after a head in a colour."""
-        if self.spoken:
-            print()
-        self.spoken = True
-        if not sys.stdout.isatty():
-            print(plain(f"{head} {text}".strip(), self.width), flush=True)
-            return
+        """Prints a few paragraphs, after a head in a colour.
+
+        Raises:
+            LabError: that cannot be done.
+        """
+        with printing():
+            if self.spoken:
+                print()
+            self.spoken = True
+            if sys.stdout.isatty():
+                self._rich(text, head, colour)
+            else:
+                print(plain(f"{head} {text}".strip(), self.width))
+
+    def _rich(self, text: str, head: str, colour: str) -> None:
         from rich.console import Console
         from rich.markdown import Markdown
         from rich.text import Text

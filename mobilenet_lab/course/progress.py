@@ -28,7 +28,7 @@ class LessonProgress(NamedTuple):
     """Exercises that were answered, and never rightly."""
     tries: int
     last: str | None
-    """When something was answered or predicted last: "2026-03-01 14:05", in local time."""
+    """The day when something was answered or predicted last: "2026-03-01", in local time."""
 
 
 class ExerciseProgress(NamedTuple):
@@ -42,16 +42,17 @@ class ExerciseProgress(NamedTuple):
     seeds: tuple[int, ...]
     """Seeds of the numbers that were answered rightly, besides the notebook's."""
     last: str | None
+    """When it was answered last: "2026-03-01 14:05", in local time."""
 
 
 LESSONS = (
     Column("number", "lesson", "text", lambda row: row.number),
     Column("title", "title", "prose", lambda row: row.title),
-    Column("exercises", "exercises", "count", lambda row: row.exercises),
     Column("done", "done", "count", lambda row: row.done, "answered rightly"),
-    Column("attempted", "attempted", "count", lambda row: row.attempted, "not yet right"),
+    Column("exercises", "of", "count", lambda row: row.exercises),
+    Column("attempted", "not yet", "count", lambda row: row.attempted, "tried, not yet right"),
     Column("tries", "tries", "count", lambda row: row.tries),
-    Column("last", "last activity", "text", lambda row: row.last),
+    Column("last", "last", "text", lambda row: row.last, "day of the last activity"),
 )
 EXERCISES = (
     Column("id", "exercise", "text", lambda row: row.id),
@@ -125,7 +126,7 @@ def _lesson(number: str, attempts: Iterable[log.Attempt]) -> LessonProgress:
         sum(row.state == State.correct.value for row in rows),
         sum(row.state == State.not_yet.value for row in rows),
         sum(row.tries for row in rows),
-        _last(each for each in mine if each.state in (*TRIES, log.PREDICTED)),
+        _last((each for each in mine if each.state in (*TRIES, log.PREDICTED)), "%Y-%m-%d"),
     )
 
 
@@ -139,13 +140,13 @@ def _exercise(exercise: Exercise, attempts: Iterable[log.Attempt]) -> ExercisePr
         state.value,
         len(tries),
         tuple(sorted({each.seed for each in right if each.seed is not None})),
-        _last(tries),
+        _last(tries, "%Y-%m-%d %H:%M"),
     )
 
 
-def _last(attempts: Iterable[log.Attempt]) -> str | None:
+def _last(attempts: Iterable[log.Attempt], form: str) -> str | None:
     times = [datetime.fromisoformat(each.at).astimezone() for each in attempts]
-    return f"{max(times):%Y-%m-%d %H:%M}" if times else None
+    return max(times).strftime(form) if times else None
 
 
 def _notes(record: log.Record) -> tuple[str, ...]:
