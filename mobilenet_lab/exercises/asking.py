@@ -113,7 +113,7 @@ def predict(id: str, guess: object = ...) -> None:
     """Records a guess; it is never marked, and `reveal` compares it later."""
     found = lessons.prediction(id)
     if guess is ...:
-        show(Note("open", f"Put your guess in place of the dots: {found.question}", "No guess yet"))
+        show(Note("open", "Put your guess in place of the dots.", f"{found.id} no guess yet"))
         return
     try:
         value = found.kind.read(guess)
@@ -132,7 +132,7 @@ def reveal(id: str) -> None:
     guess: Any = log.guess(found.id)
     if guess is None:
         text = f'First guess: `predict("{found.id}", ...)`. A guess is never marked.'
-        show(Note("open", text, "No guess yet"))
+        show(Note("open", text, f"{found.id} no guess yet"))
         return
     guess, right = found.kind.read(guess), found.kind.read(found.answer())
     unit = f" {found.unit}" if found.unit else ""

@@ -26,13 +26,15 @@ def explore(show: Callable[..., Any], **choices: Any) -> None:
         return
     import ipywidgets
 
-    sliders = {
-        name: ipywidgets.SelectionSlider(
-            options=list(values), description=name, continuous_update=False
-        )
-        for name, values in choices.items()
-    }
+    sliders = {name: _control(ipywidgets, name, list(values)) for name, values in choices.items()}
     ipywidgets.interact(show, **sliders)
+
+
+def _control(ipywidgets: Any, name: str, values: list[Any]) -> Any:
+    """A slider for numbers, a menu for names."""
+    if all(isinstance(value, str) for value in values):
+        return ipywidgets.Dropdown(options=values, description=name)
+    return ipywidgets.SelectionSlider(options=values, description=name, continuous_update=False)
 
 
 def _widgets() -> bool:
