@@ -91,8 +91,8 @@ lab.draw.roofline("mobilenet_v2", peak=pi.peak, bandwidth=pi.bandwidth)
 
 # %% [markdown]
 """
-All depthwise layers hang on the slope, all 1×1 convolutions but the first few are on the flat part.
-Now choose a machine and a batch. Which roles of layers move to the other side?
+All depthwise layers hang on the slope, and all 1×1 convolutions are on the flat part: here, and at
+batch 1, each computes enough for every byte. What has no MACs has no mark, but takes its time. Now choose a machine and a batch. Which roles of layers move to the other side?
 """
 
 
@@ -190,7 +190,7 @@ except lab.LabError as error:  # PyTorch is missing
     bench = None
     print(f"Nothing was timed: {error}.")
 
-if bench:
+if bench is not None:
     rows = {row.name: row for row in bench.rows}
     timed = {name: rows[layer] for name, layer in names.items()}
     print(bench.notes[0], "\n")

@@ -9,9 +9,8 @@ from typing import Any
 from mobilenet_lab.analysis import Analysis, Row, analyse
 from mobilenet_lab.conventions import CONVENTIONS, Term
 from mobilenet_lab.devices import DEVICES, device
-from mobilenet_lab.exercises.kinds import Choice, Function, Integer, Number
+from mobilenet_lab.exercises.kinds import Choice, Function, Integer, Number, Values
 from mobilenet_lab.exercises.kinds import Row as Listed
-from mobilenet_lab.exercises.kinds import Values
 from mobilenet_lab.exercises.records import Exercise, Given, Lesson, Mistake, Prediction
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.net import Net
@@ -420,8 +419,8 @@ BATCH = Exercise(
     difficulty=3,
     config="mobilenet_v2",
     source="peaks and bandwidths: the makers' datasheets, named in mobilenet_lab/devices.py",
-    remark="A batch shares the weights. A depthwise layer has hardly any to share: no batch lifts "
-    "it above 2.25 FLOPs per byte.",
+    remark="A batch shares the weights. A depthwise 3×3 layer has hardly any to share: no batch "
+    "lifts it above 2.25 FLOPs per byte.",
 )
 
 COUNTED = ("mobilenet_v1", "mobilenet_v2", "mnasnet_b1", "resnet18", "resnet50", "shufflenet_v2")
