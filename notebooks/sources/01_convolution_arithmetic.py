@@ -115,6 +115,7 @@ explore(one_layer, kernel=(3, 5, 7), channels=(64, 128, 256), side=(56, 112, 224
 
 Replace each `...` and run the cell. A wrong answer is told what is wrong with it, as far as the lab
 can see; try again as often as you like.
+Python takes no commas inside a number: write `{{ 10**6:_}}`, not `{{ 10**6:,}}`.
 
 {{ exercise("1.1") }}
 """
