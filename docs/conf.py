@@ -18,7 +18,6 @@ version = release = __version__
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
     "docstrings",
     "flowcharts",
     "mathml",
@@ -41,11 +40,17 @@ myst_fence_as_directive = ["mermaid"]
 nb_execution_mode = "off"  # build_course has executed them
 nb_merge_streams = True
 
+nitpicky = True  # types in signatures lead somewhere, but for other people's
+nitpick_ignore_regex = [
+    ("py:.*", r"(collections|contextlib|fractions|pathlib|random|types|matplotlib|torch)\..*"),
+    ("py:.*", r"Path|nn\.Module|ExportedProgram|pandas\.DataFrame"),
+    ("py:.*", r"mobilenet_lab\.analysis\.Key"),  # a type variable
+]
+smartquotes_action = "qD"  # dots stay as typed
 default_role = "code"  # docstrings mark code as Markdown does
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-napoleon_numpy_docstring = False
 
 
 def setup(app: Sphinx) -> None:

@@ -1,5 +1,10 @@
-"""Docstrings in plain prose as reStructuredText wants them: what is indented is code."""
+"""Docstrings in plain prose as reStructuredText wants them.
 
+What is indented is code, what stands under "Raises:" becomes a list of fields, and what
+says nothing is left out.
+"""
+
+import re
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -11,7 +16,7 @@ def marked(lines: list[str]) -> list[str]:
     for place, line in enumerate(lines):
         found.append(line)
         blank, after = [*lines[place + 1 : place + 3], "", ""][:2]
-        if line and not blank and after and _deep(after, line) and not line.endswith("::"):
+        if line and not blank and after and _indent(after) > _indent(line):
             if line.endswith(":"):
                 found[-1] += ":"
             else:
@@ -19,16 +24,42 @@ def marked(lines: list[str]) -> list[str]:
     return found
 
 
-def _deep(after: str, line: str) -> bool:
-    return len(after) - len(after.lstrip()) > len(line) - len(line.lstrip())
+def raises(lines: list[str]) -> list[str]:
+    """`lines` with each "Error: when" under "Raises:" as a field."""
+    found: list[str] = []
+    inside = False
+    for line in lines:
+        if line == "Raises:":
+            inside = True
+            continue
+        inside = inside and (line.startswith(" ") or not line)
+        if inside and line:
+            error = re.fullmatch(r" {4}([\w.]+): (.*)", line)
+            found.append(f":raises {error[1]}: {error[2]}" if error else f"    {line.strip()}")
+        else:
+            found.append(line)
+    return found
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def on_docstring(
     app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
-    lines[:] = marked(lines)
+    nothing = len(lines) > 0 and lines[0].startswith("Alias for field number")  # Python's own words
+    lines[:] = [] if nothing else raises(marked(lines))
+
+
+def on_signature(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """What a dataclass makes anew is no expression, and would leave the signature unread."""
+    return (signature.replace("<factory>", "..."), returns) if signature else None
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.connect("autodoc-process-docstring", on_docstring, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", on_docstring)
+    app.connect("autodoc-process-signature", on_signature)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

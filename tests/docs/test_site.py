@@ -160,22 +160,35 @@ def test_the_flow_chart_of_every_network_can_be_drawn(page: Path) -> None:
 
 
 def test_indented_blocks_of_docstrings_are_code() -> None:
+    text = ["It is so:", "", "    x = 1", "", "and becomes", "", "    y"]
+    assert docstrings.marked(text) == [
+        *("It is so::", "", "    x = 1", "", "and becomes", "", "::", "", "    y"),
+    ]
+
+
+def test_what_is_raised_is_a_list_of_fields() -> None:
     text = [
-        "It is so:",
-        "",
-        "    x = 1",
-        "",
-        "and becomes",
-        "",
-        "    y",
+        "So.",
         "",
         "Raises:",
-        "    E: no.",
+        "    LabError: no, or",
+        "        not yet.",
+        "    OSError: x: y.",
+        "",
+        "End.",
     ]
-    assert docstrings.marked(text) == [
-        *("It is so::", "", "    x = 1", "", "and becomes", "", "::", "", "    y", ""),
-        *("Raises:", "    E: no."),
+    assert docstrings.raises(text) == [
+        *(
+            "So.",
+            "",
+            ":raises LabError: no, or",
+            "    not yet.",
+            ":raises OSError: x: y.",
+            "",
+            "End.",
+        ),
     ]
+    assert docstrings.raises(["Raises: it."]) == ["Raises: it."]
 
 
 def test_every_public_name_is_in_the_api() -> None:
