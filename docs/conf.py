@@ -46,7 +46,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"Path|nn\.Module|ExportedProgram|pandas\.DataFrame"),
     ("py:.*", r"mobilenet_lab\.analysis\.Key"),  # a type variable
 ]
-smartquotes_action = "qD"  # dots stay as typed
+smartquotes_action = "D"  # quotation marks and dots stay as typed
 default_role = "code"  # docstrings mark code as Markdown does
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
