@@ -69,7 +69,10 @@ class Number:
         return f"{value:,.{self.digits}g}"
 
     def difference(self, value: float, right: float) -> str:
-        """Too large or too small, or in another unit."""
+        """Too large or too small, in another unit, or rounded too far."""
+        if math.isclose(value, right, rel_tol=NEARLY):
+            side = "large" if value > right else "small"
+            return f"It is a little too {side}; did you round too early?"
         return _off(value, right)
 
 
@@ -333,7 +336,7 @@ def _plain_number(answer: object, expected: str) -> int | float:
     if isinstance(answer, bool):
         raise WrongKind(f"{answer} is a truth value, and the answer is {expected}")
     if isinstance(answer, tuple | list):
-        if len(answer) > 1 and all(type(item) is int for item in answer):
+        if len(set(map(str, answer))) > 1 and all(type(item) is int for item in answer):
             together = "_".join(
                 f"{item:03d}" if place else str(item) for place, item in enumerate(answer)
             )
@@ -373,6 +376,8 @@ def _items(answer: object, expected: str) -> list[Any]:
     return list(items)
 
 
+NEARLY = 0.02
+"""How far off a ratio can be because it was rounded to two digits or so."""
 BEYOND = 1e200
 """Numbers so large are typed by accident, and are no float any more when they are scaled."""
 
@@ -382,9 +387,9 @@ def _off(value: float, right: float) -> str:
         for scale, name in ((1e3, "thousands"), (1e6, "millions"), (1e9, "billions")):
             if math.isclose(value * scale, right, rel_tol=5e-3):
                 return f"It looks like the answer in {name}; give the number itself."
-        if math.isclose(value, 100 * right, rel_tol=1e-6):
+        if math.isclose(value, 100 * right, rel_tol=5e-3 if abs(right) <= 1 else 1e-6):
             return "It looks like the answer in percent; give the fraction, 0.5 for a half."
-        if math.isclose(100 * value, right, rel_tol=1e-6):
+        if math.isclose(100 * value, right, rel_tol=5e-3 if abs(value) <= 1 else 1e-6):
             return "It looks like a fraction; give the answer in percent."
     return "It is too large." if value > right else "It is too small."
 
