@@ -3,8 +3,7 @@ import mobilenet_lab as lab
 from mobilenet_lab.formulas import conv2d_macs, conv2d_params, output_size
 
 vgg = lab.analyse(lab.trace("vgg16"))
-alexnet = lab.analyse(lab.trace("alexnet"))
-first = vgg.rows[0]
+v1 = lab.analyse(lab.trace("mobilenet_v1"))
 small = {"kernel": 3, "c_in": 2, "c_out": 4}
 
 # %% [markdown]
@@ -14,7 +13,7 @@ small = {"kernel": 3, "c_in": 2, "c_out": 4}
 
 # %%
 import mobilenet_lab as lab
-from mobilenet_lab.exercises import check, explore, hint, predict, reveal, solution
+from mobilenet_lab.exercises import check, exercise, explore, hint, predict, reveal, solution
 
 # %% [markdown]
 """
@@ -66,9 +65,10 @@ n_{out} = \left\lfloor \frac{n + 2p - k}{s} \right\rfloor + 1 \qquad
 \text{MACs} = \text{weights} \times H_{out} W_{out}
 $$
 
-Every weight is used once at every *output* position. One MAC is a multiplication and an addition;
-who counts these separately speaks of FLOPs and gets twice the number. Papers on small networks
-print MACs, and often call them FLOPs.
+The half brackets round down: a window that does not fit any more is left out. Every weight is used
+once at every *output* position. One MAC is a multiplication and an addition; those who count these
+separately speak of FLOPs and get twice the number. Papers on small networks print MACs, and often
+call them FLOPs.
 """
 
 # %%
@@ -113,9 +113,10 @@ explore(one_layer, kernel=(3, 5, 7), channels=(64, 128, 256), side=(56, 112, 224
 """
 ## Exercises
 
-Replace each `...` and run the cell. A wrong answer is told what is wrong with it, as far as the lab
-can see; try again as often as you like.
-Python takes no commas inside a number: write `{{ 10**6:_}}`, not `{{ 10**6:,}}`.
+Replace each `...` and run the cell. If an answer is wrong, you are told what is wrong with it, as far
+as the lab can see; try again as often as you like. Python takes no commas inside a number: write
+`{{ 10**6:_}}`, not `{{ 10**6:,}}`. For more practice, `task = exercise("1.1", seed=7)` deals other
+numbers, and `task.check(...)` checks an answer to them.
 
 {{ exercise("1.1") }}
 """
@@ -214,10 +215,10 @@ reveal("1.b")
 r"""
 ## What this does not tell you
 
-Fewer MACs are not always faster (lesson 11), and more parameters are not always more accurate: VGG-16
-has {{ vgg.total.params / alexnet.total.params:.1f}} times AlexNet's parameters and
-{{ vgg.total.macs / alexnet.total.macs:.0f}} times its MACs. Training needs the activations of *all*
-layers in memory, not just the largest two.
+Fewer MACs are not always faster (lesson 11), and more parameters are not always more accurate: the
+network of lesson 3 comes close to VGG-16's accuracy with
+{{ v1.total.params / vgg.total.params:.0%}} of its parameters. Training usually keeps the activations of
+*all* layers in memory, not just the largest two.
 
 ## Summary
 

@@ -314,7 +314,7 @@ def test_a_conversation(record):
     places = [
         said.index(part)
         for part in (
-            *("Exercise 1.1 · 224 or 227?", "The answer is a whole number."),
+            *("Exercise 1.1 · Does 224 fit?", "The answer is a whole number."),
             *("✗ 1.1 not yet", "Hint 1 of 2", "Hint 2 of 2", "wrong kind", "✓ 1.1 correct"),
         )
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from math import isqrt
 from random import Random
 from typing import Any
 
@@ -14,6 +15,8 @@ from mobilenet_lab.registry import trace
 
 PRINTED_INPUT = 224
 """The side of AlexNet's input images, as its section 3.5 prints it."""
+FIRST = SECTION_3_5[0]
+"""AlexNet's first convolution."""
 MIB = 2**20
 
 
@@ -45,16 +48,22 @@ def smallest_input(g: Given) -> int:
 
 OUTPUT_SIZE = Exercise(
     id="1.1",
-    title="224 or 227?",
+    title="Does 224 fit?",
     question=(
-        "AlexNet's first convolution has {kernel}×{kernel} kernels and moves by {stride} pixels; "
-        "there is no padding. Its output has {outputs}×{outputs} positions. What is the smallest "
-        "side of an input image that gives so many?"
+        "{layer} has {kernel}×{kernel} kernels and moves by {stride} pixels; there is no padding, "
+        "and only windows that lie within the image count. Its output has {outputs}×{outputs} "
+        "positions. What is the smallest side of an input image that gives so many?"
     ),
     kind=Integer(),
     unit="pixels",
-    given={"kernel": SECTION_3_5[0].k, "stride": SECTION_3_5[0].s, "outputs": 55},
+    given={
+        "layer": "AlexNet's first convolution",
+        "kernel": FIRST.k,
+        "stride": FIRST.s,
+        "outputs": 55,
+    },
     deal=lambda random: {
+        "layer": "A convolution",
         "kernel": random.choice((5, 7, 9, 11)),
         "stride": random.choice((2, 3, 4)),
         "outputs": random.randint(20, 80),
@@ -74,6 +83,12 @@ OUTPUT_SIZE = Exercise(
         Mistake(
             lambda g: (g.outputs - 1) * g.stride + 1,
             "That is where the last window starts, counted from 1. It reaches {kernel} pixels.",
+        ),
+        Mistake(
+            lambda g: smallest_input(g) + 1,
+            "That side gives {outputs} positions, but so does a smaller one, which leaves no pixel "
+            "over behind the last window.",
+            lambda g, v: output_size(v, g.kernel, g.stride) == g.outputs,
         ),
         Mistake(
             lambda g: PRINTED_INPUT,
@@ -96,7 +111,13 @@ OUTPUT_SIZE = Exercise(
     difficulty=1,
     config="alexnet",
     source="Krizhevsky et al. 2012, section 3.5 and Figure 2",
-    remark="So a paper's 224 can be a misprint, and arithmetic finds it.",
+    remark=(
+        f"AlexNet's paper prints {PRINTED_INPUT}, into which only "
+        f"{output_size(PRINTED_INPUT, FIRST.k, FIRST.s)} windows fit. A misprint? Its author's "
+        "program, cuda-convnet, rounds up and lets the last window hang over the edge: then "
+        f"{PRINTED_INPUT} gives {output_size(PRINTED_INPUT, FIRST.k, FIRST.s, ceil_mode=True)}, "
+        "too. Most libraries round down."
+    ),
 )
 
 
@@ -131,6 +152,12 @@ ONE_CONVOLUTION = Exercise(
             "MACs and FLOPs are right; parameters lack the biases, one for each output channel.",
         ),
         Mistake(
+            lambda g: (
+                counts(g) | {"params": conv2d_params(g.kernel, g.c_in, g.c_out) + int(g.c_in)}
+            ),
+            "MACs and FLOPs are right. There is one bias for each *output* channel.",
+        ),
+        Mistake(
             lambda g: counts(g) | {"flops": counts(g)["macs"]},
             "You give MACs twice. One MAC is a multiplication and an addition: two FLOPs.",
         ),
@@ -142,6 +169,10 @@ ONE_CONVOLUTION = Exercise(
             },
             "You count the work at one position. Each weight is used once at every position of the "
             "output map.",
+        ),
+        Mistake(
+            lambda g: counts(g) | {name: counts(g)[name] // g.size for name in ("macs", "flops")},
+            "The parameters are right. The output map has {size} × {size} positions, not {size}.",
         ),
         Mistake(
             lambda g: {
@@ -162,7 +193,7 @@ ONE_CONVOLUTION = Exercise(
         f"{g.size}² = {g.size**2:,} positions, which gives the MACs; FLOPs are twice these."
     ),
     outcome=1,
-    minutes=6,
+    minutes=5,
     difficulty=1,
     config="vgg16",
 )
@@ -256,20 +287,15 @@ def mutant(change: str) -> Any:
     def conv_macs(
         kernel: int, c_in: int, c_out: int, size: int, stride: int, padding: int, groups: int
     ) -> int:
-        room = size + 2 * padding - kernel
-        out = room // stride + 1
-        if change == "input":
-            out = size
-        if change == "ceil":
-            out = -(-room // stride) + 1
-        if change == "one side":
-            out = (size + padding - kernel) // stride + 1
+        out = {
+            "input": size,
+            "ceil": -(-(size + 2 * padding - kernel) // stride) + 1,
+            "one side": (size + padding - kernel) // stride + 1,
+            "one less": (size + 2 * padding - kernel) // stride,
+        }.get(change, (size + 2 * padding - kernel) // stride + 1)
         macs = kernel**2 * c_in * c_out * out**2
-        if change != "groups":
-            macs //= groups
-        return (
-            macs + c_out * out**2 if change == "bias" else 2 * macs if change == "flops" else macs
-        )
+        macs //= {"groups": 1, "groups twice": groups**2}.get(change, groups)
+        return macs * (2 if change == "flops" else 1) + (c_out * out**2 if change == "bias" else 0)
 
     return conv_macs
 
@@ -291,6 +317,11 @@ CONV_MACS = Exercise(
             "Right without groups. With groups, a kernel reads `c_in / groups` channels.",
         ),
         Mistake(
+            lambda g: mutant("groups twice"),
+            "You divide by the groups twice. Each kernel reads fewer channels, but there are still "
+            "`c_out` kernels.",
+        ),
+        Mistake(
             lambda g: mutant("input"),
             "You multiply by the positions of the input map. Work is done once per position of the "
             "*output* map; with a stride that is fewer.",
@@ -299,6 +330,10 @@ CONV_MACS = Exercise(
             lambda g: mutant("ceil"),
             "You round the output size up. A window that does not fit any more is not computed: "
             "round down (`//`).",
+        ),
+        Mistake(
+            lambda g: mutant("one less"),
+            "One position too few along each side: the first window takes no step, so add 1.",
         ),
         Mistake(
             lambda g: mutant("one side"),
@@ -324,7 +359,7 @@ CONV_MACS = Exercise(
     outcome=1,
     minutes=8,
     difficulty=3,
-    remark="The checker counted every product one by one, and your formula agrees.",
+    remark="The checker counted output value by output value, and your formula agrees.",
 )
 
 SIDES = range(32, 513, 32)
@@ -346,9 +381,19 @@ MEMORY = Exercise(
     kind=Integer(),
     unit="pixels",
     given={"mib": 16},
-    deal=lambda random: {"mib": random.randint(3, 60)},
+    deal=lambda random: {"mib": random.randint(3, 120)},
     answer=largest_side,
     mistakes=(
+        Mistake(
+            lambda g: isqrt(g.mib * MIB // (4 * 2 * 64)) | 1,
+            "The side must be a multiple of 32.",
+            lambda g, v: v % 32 != 0,
+        ),
+        Mistake(
+            lambda g: max(s for s in range(32, 2049, 32) if 4 * (3 + 64) * s * s <= g.mib * MIB),
+            "You have the memory of the first convolution. Look at the next one: it reads 64 "
+            "channels, not 3.",
+        ),
         Mistake(
             lambda g: max(s for s in range(32, 2049, 32) if 4 * 64 * s * s <= g.mib * MIB),
             "You count the output of the largest layer only. What it reads must be there, too.",
@@ -377,7 +422,7 @@ MEMORY = Exercise(
         "stays within {mib} MiB."
     ),
     outcome=3,
-    minutes=8,
+    minutes=7,
     difficulty=4,
     config="vgg16",
     remark="The first layers, which have hardly any parameters, decide how large an image fits.",
@@ -397,7 +442,7 @@ LESSON = Lesson(
     predictions=(
         Prediction(
             id="1.a",
-            question="How many parameters has VGG-16? Guess, to one digit.",
+            question="How many parameters does VGG-16 have? Guess, to one digit.",
             kind=Integer(),
             unit="parameters",
             answer=lambda: vgg().total.params,
@@ -409,7 +454,7 @@ LESSON = Lesson(
             kind=Integer(),
             unit="MACs",
             answer=lambda: vgg().total.macs,
-            remark="A network with a thirtieth of these is lesson 3's.",
+            remark="Lesson 3 has a network that takes less than a twentieth of these.",
         ),
     ),
     exercises=(OUTPUT_SIZE, ONE_CONVOLUTION, WHERE, CONV_MACS, MEMORY),
@@ -420,7 +465,8 @@ LESSON = Lesson(
         "Work is counted on the input map: it is done once for each position of the output map.",
     ),
     discussion=(
-        "AlexNet's paper prints 224 and its network needs 227. Who would have noticed, and how "
-        "would you check a paper's table before you build on it?"
+        "AlexNet's paper prints 224, and maps that 224 gives only if the last window may hang over "
+        "the edge. Who would have noticed, and how would you check a paper's sizes before you "
+        "build on it?"
     ),
 )
