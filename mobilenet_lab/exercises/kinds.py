@@ -316,7 +316,8 @@ class Function:
         try:
             mine = self.result.show(self.result.read(found))
         except WrongKind as error:
-            return f"{self.name}({call}): {error}."
+            end = "" if str(error).endswith("?") else "."
+            return f"{self.name}({call}): {error}{end}"
         return f"{self.name}({call}) is {mine}, and it should be {shown}."
 
     def _dealt(self) -> list[Mapping[str, Any]]:
