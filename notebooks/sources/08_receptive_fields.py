@@ -127,8 +127,8 @@ for row in lab.field("mobilenet_v3_large").rows:
 # %% [markdown]
 """
 **Seen, or hardly seen?** The middle of a field can be reached on many ways through the layers, its edge
-on one only. If all weights are equal, the influence of the pixels along one axis is the kernel
-(1/3, 1/3, 1/3), convolved with itself once for each layer:
+on one only. If all weights are equal, the influence of the pixels along one axis is one kernel
+(1/3, 1/3, 1/3) for each layer, all convolved with each other:
 """
 
 

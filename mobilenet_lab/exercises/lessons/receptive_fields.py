@@ -60,7 +60,7 @@ def mutant(change: str) -> Any:
 
     def receptive_field(layers: Chain) -> int:
         field, jump = 1, 1
-        for kernel, stride, dilation in layers:
+        for kernel, stride, dilation in reversed(layers) if change == "far end" else layers:
             if change == "early":
                 jump *= stride
             taps = kernel if change == "kernel" else kernel - 1
@@ -125,6 +125,21 @@ ALONG = Exercise(
             "Your jump is the stride of the layer before only. Strides multiply: behind two "
             "strides of 2, neighbours are 4 pixels apart.",
         ),
+        Mistake(
+            lambda g: [prod(g.strides[: n + 1]) for n in range(len(g.strides))],
+            "Those are the jumps, how far neighbouring units are apart. The field is how far one "
+            "unit sees.",
+        ),
+        Mistake(
+            lambda g: [field - 1 for field in fields_along(threes(g.strides))],
+            "Each is one too small: before the first layer the field is 1, the pixel itself.",
+        ),
+        Mistake(
+            lambda g: [1, *fields_along(threes(g.strides))],
+            "You begin with the image itself. The first of the numbers is the field behind the "
+            "first convolution.",
+            applies=lambda g, fields: len(fields) == len(g.strides) + 1 and fields[0] == 1,
+        ),
     ),
     hints=(
         "Keep two numbers, `field = 1` and `jump = 1`. A 1×1 convolution changes neither.",
@@ -188,6 +203,16 @@ RECEPTIVE_FIELD = Exercise(
         Mistake(
             lambda g: mutant("last"),
             "You use the stride of one layer before; the jump is the product of all of them.",
+        ),
+        Mistake(
+            lambda g: mutant("no strides"),
+            "Your strides do nothing. Behind a stride of 2, taps stand on every second unit of the "
+            "map before it.",
+        ),
+        Mistake(
+            lambda g: mutant("far end"),
+            "You go through the chain from its far end. The layer next to the image comes first in "
+            "`layers`, and its stride spreads all others.",
         ),
         Mistake(
             lambda g: mutant("gaps"),
@@ -262,7 +287,7 @@ RESNET = Exercise(
         f"{', '.join(map(str, UNITS))} units; a unit is a 1×1, a 3×3 and a 1×1 convolution in a "
         "row (its shortcut sees less). Three times between stages the map is halved, and "
         "builds differ in *where*:\n\n"
-        "- `first_1x1`: in the first 1×1 of the first unit of the next stage (the paper),\n"
+        "- `first_1x1`: in the first 1×1 of the first unit of the next stage (its authors),\n"
         "- `first_3x3`: in the 3×3 of that same unit (torchvision),\n"
         "- `last_3x3`: in the 3×3 of the last unit of the stage before (TF-slim).\n\n"
         "Which field has a unit behind the last stage? Give `(first_1x1, first_3x3, last_3x3)`."
@@ -297,6 +322,15 @@ RESNET = Exercise(
             "torchvision: which jump do the 3×3 of the next stage have then, the first one too?",
         ),
         Mistake(
+            lambda g: {
+                "first_1x1": resnet_fields()["first_3x3"],
+                "first_3x3": resnet_fields()["first_1x1"],
+                "last_3x3": resnet_fields()["last_3x3"],
+            },
+            "You have the first two the other way round. Whose 3×3 stand on the "
+            "halved map already?",
+        ),
+        Mistake(
             lambda g: {place: 2 * sum(UNITS) + 1 for place in PLACES},
             "You add 2 pixels for each 3×3 convolution, as if there were no strides.",
         ),
@@ -319,9 +353,12 @@ RESNET = Exercise(
     minutes=7,
     difficulty=3,
     config="resnet50, resnet50_v1",
-    source="He et al. 2015, Table 1; torchvision resnet.py; TF-slim resnet_v1.py",
+    source=(
+        "He et al. 2015, Table 1, and the networks released with it; torchvision resnet.py; "
+        "TF-slim resnet_v1.py"
+    ),
     remark=(
-        f"The published {PRINTED_RESNET_50} was computed on TF-slim's network, and the paper's "
+        f"The published {PRINTED_RESNET_50} was computed on TF-slim's network, and the authors' "
         "gives the same; torchvision's does not. Parameters are equal in all three."
     ),
 )
@@ -358,13 +395,14 @@ EFFECTIVE = Exercise(
     question=(
         "A chain of {layers} layers of 3×3 and stride 1, all weights equal. Along one axis each "
         "layer is the kernel (1/3, 1/3, 1/3), and the influence of the pixels on one output is "
-        f"this kernel convolved with itself. How many *central* pixels hold at least {SHARE} % of "
-        "the influence? Count the one in the middle, and as many on its left as on its right."
+        "{layers} such kernels, convolved. What is the smallest number of *central* pixels that "
+        f"hold at least {SHARE} % of the influence? Count the one in the middle, and as many on "
+        "its left as on its right."
     ),
     kind=Integer(),
     unit="pixels",
     given={"layers": 16},
-    deal=lambda random: {"layers": random.randint(5, 60)},
+    deal=lambda random: {"layers": random.randint(5, 100)},
     answer=lambda g: central_width(g.layers),
     mistakes=(
         Mistake(
@@ -384,6 +422,16 @@ EFFECTIVE = Exercise(
             lambda g: from_the_left(g.layers),
             "You count from the left end until 95 % are reached. Take pixels symmetrically around "
             "the middle instead.",
+        ),
+        Mistake(
+            lambda g: central_width(g.layers) - 1,
+            "The number is odd: as many on the left as on the right, and the one in the middle.",
+            applies=lambda g, width: width % 2 == 0,
+        ),
+        Mistake(
+            lambda g: central_width(g.layers) - 2,
+            f"Those hold less than {SHARE} %; take one more on each side, and add up again.",
+            applies=lambda g, width: width == central_width(g.layers) - 2,
         ),
     ),
     hints=(
@@ -453,6 +501,7 @@ DESIGN = Exercise(
     given={"stride": 8, "pixels": 120},
     deal=lambda random: random.choice(
         (
+            {"stride": 2, "pixels": random.randint(12, 40)},
             {"stride": 4, "pixels": random.randint(20, 60)},
             {"stride": 8, "pixels": random.randint(40, 120)},
         )
@@ -478,8 +527,9 @@ DESIGN = Exercise(
         ),
         Mistake(
             too_long,
-            "It sees enough and is fine enough, but fewer layers can do it. Which layers profit "
-            "from a stride: those in front of it or those behind it?",
+            "It sees enough and is fine enough, but fewer layers can do it. Does it still see "
+            "enough with one left out? And which layers profit from a stride, those in front of it "
+            "or those behind it?",
             applies=lambda g, strides: len(strides) > len(shortest(g.stride, g.pixels)),
         ),
     ),
@@ -522,7 +572,7 @@ LESSON = Lesson(
     prerequisites=("lesson 1", "strides and dilation of a convolution"),
     outcomes=(
         "compute the receptive field of any chain of convolutions and pools",
-        "explain why one network has several receptive fields",
+        "explain why one network has several receptive fields, and how little of one matters",
         "design the shortest chain of layers that sees far enough",
     ),
     question="How much of the image does one number deep inside a network depend on?",
