@@ -97,7 +97,7 @@ $$
   is 81, or 91, since the numbers of COCO's classes go up to 90 with ten of them unused.
 - YOLO has no background but one more number, whether there is anything: 3 × (5 + 80) =
   {{ 3 * (5 + 80) }} channels for 80 classes, and 3 × (5 + 20) = {{ 3 * (5 + 20) }} for 20.
-- A map is made from the one before by a padded 3×3 of stride 2, which halves the side and rounds *up*.
+- From map to map, a padded window of stride 2 halves the side and rounds *up*.
   (Only SSD's last two maps come from 3×3 convolutions without padding: 5, 3, 1.)
 """
 
@@ -255,7 +255,8 @@ reveal("9.b")
 Counts do not tell how well a detector finds things: more boxes help with small and crowded objects only
 if training can match them. Decoding the boxes and suppressing double ones (non-maximum suppression) is
 in no MAC; on a phone it can take as long as a part of the network, and it grows with the boxes that
-pass the threshold, so with the image. And AP on COCO depends on training as much as on the layers.
+pass the threshold, so with the image. And how well it does on COCO (average precision, AP) depends on training as much as
+on the layers.
 
 ## Summary
 

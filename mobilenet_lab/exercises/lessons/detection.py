@@ -117,10 +117,28 @@ BOXES = Exercise(
         ),
         Mistake(
             three_counts(
+                lambda side: EACH * sum(n * n for n in sides(side, 16, MAPS - 1)),
+                lambda side: 3 * sum(n * n for n in sides(side, 8, 3)),
+            ),
+            "YOLOv5 is right. Of SSDLite you count five maps; the coarsest is missing.",
+        ),
+        Mistake(
+            three_counts(
+                lambda side: sum(
+                    n * n * boxes
+                    for n, (_, boxes) in zip(sides(side, 16, MAPS), SSD_300, strict=True)
+                ),
+                lambda side: 3 * sum(n * n for n in sides(side, 8, 3)),
+            ),
+            "YOLOv5 is right. For SSDLite you took the boxes of SSD300's maps; SSDLite has 6 at "
+            "each position of every map.",
+        ),
+        Mistake(
+            three_counts(
                 lambda side: EACH * sides(side, 16, 1)[0] ** 2,
                 lambda side: 3 * sides(side, 8, 1)[0] ** 2,
             ),
-            "Those are the boxes of the finest map alone. The others add a good third again.",
+            "Those are the boxes of the finest map alone. The others add about a third again.",
         ),
     ),
     hints=(
@@ -176,6 +194,8 @@ def mutant(change: str) -> Any:
             found = found[:1] * maps
         if change == "late":
             found = sides(side, 2 * stride, maps)
+        if change == "floor first":
+            found = sides(side // stride, 1, maps)
         if change == "first":
             per_cell = [per_cell[0]] * maps
         if change == "line":
@@ -201,6 +221,11 @@ COUNT_BOXES = Exercise(
         Mistake(
             lambda g: mutant("floor"),
             "You round down (`//`). Half of 19 is 10 here: `(19 + 1) // 2`, or `-(-19 // 2)`.",
+        ),
+        Mistake(
+            lambda g: mutant("floor first"),
+            "The halvings from map to map are right, but you round the first map down. Its side is "
+            "side / stride, rounded *up*.",
         ),
         Mistake(
             lambda g: mutant("exact"),
@@ -266,12 +291,16 @@ def heads(change: str) -> Any:
     def counted(g: Given) -> dict[str, int]:
         positions, c, values = g.side**2, g.channels, g.classes + OFFSETS
         depthwise = 9 * c * (1 if change == "one depthwise" else 2)
+        if change == "no depthwise":
+            depthwise = 0
         boxes = 1 if change == "one box" else EACH
         if change == "classes only":
             values, depthwise = g.classes, 9 * c
         if change == "in one":
             values = g.classes * OFFSETS
         times = 2 if change == "flops" else 1
+        if change == "one position":
+            positions = 1
         return {
             "ssdlite": times * positions * (depthwise + c * boxes * values),
             "ssd": times * positions * 9 * c * boxes * values,
@@ -314,6 +343,10 @@ HEADS = Exercise(
             "each has its own.",
         ),
         Mistake(
+            heads("no depthwise"),
+            "SSD's is right. Of SSDLite you count the 1×1 convolutions alone.",
+        ),
+        Mistake(
             heads("classes only"),
             "Those are the class heads alone. The offsets have a head of their own.",
         ),
@@ -326,6 +359,16 @@ HEADS = Exercise(
             heads("in one"),
             "You multiply classes and offsets. A box has {classes} scores *and* 4 offsets, which "
             "are shared by all classes.",
+        ),
+        Mistake(
+            heads("one position"),
+            "That is the work at one position. The map has {side}×{side} of them.",
+        ),
+        Mistake(
+            lambda g: dict(
+                zip(("ssd", "ssdlite"), head_macs(g.number, g.classes).values(), strict=True)
+            ),
+            "Both are right, the other way round: SSDLite is the light one.",
         ),
         Mistake(
             heads("flops"),
@@ -491,8 +534,8 @@ DESIGN = Exercise(
     unit="pixels",
     given={"macs": 1500, "boxes": 7000},
     deal=lambda random: {
-        "macs": random.randrange(700, 3000, 100),
-        "boxes": random.randrange(3500, 16000, 500),
+        "macs": random.randrange(400, 4000, 100),
+        "boxes": random.randrange(2000, 22000, 500),
     },
     answer=largest_side,
     mistakes=(
