@@ -143,8 +143,8 @@ changes.
 
 **And the paper?** It prints {{ PRINTED[16] }} for output stride 16 and {{ PRINTED[32] }} for 32, for images
 of Cityscapes (twice as wide as high) and a last stage of half the width; convolutions alone are {{ ours[16] / 1e9:.2f}} G and
-{{ ours[32] / 1e9:.2f}} G MACs. The lab does not get the printed numbers exactly; they seem to hold more
-than convolutions. But the step from 32 to 16 is {{ printed_step:.2f}} there and
+{{ ours[32] / 1e9:.2f}} G MACs. The lab does not get the printed numbers exactly, and what else they hold is
+not known. But the step from 32 to 16 is {{ printed_step:.2f}} there and
 {{ (ours[16] - ours[32]) / 1e9:.2f}} here: what output stride costs, both agree on to a few percent.
 """
 

@@ -14,21 +14,19 @@ from mobilenet_lab.registry import trace
 
 PRINTED = {16: "9.74 B", 32: "7.74 B"}
 """MAdds of LR-ASPP on V3-Large at 1024x2048, by output stride (Howard et al. 2019, Table 8)."""
-NETWORK = {size: f"lraspp_mobilenet_v3_{size}" for size in ("large", "small")}
-LAST = {"large": "backbone.stage6", "small": "backbone.stage5"}
-"""The stage that is dilated."""
+NETWORK = "lraspp_mobilenet_v3_large"
 STEP = 32
 
 
 @cache
-def analysed(stride: int, side: int, size: str = "large") -> Analysis:
+def analysed(stride: int, side: int) -> Analysis:
     """LR-ASPP's numbers at an output stride."""
-    return analyse(trace(NETWORK[size], resolution=side, output_stride=stride))
+    return analyse(trace(NETWORK, resolution=side, output_stride=stride))
 
 
-def row(stride: int, side: int, name: str, size: str = "large") -> Row:
+def row(stride: int, side: int, name: str) -> Row:
     """One layer of it."""
-    return next(row for row in analysed(stride, side, size).rows if row.name == name)
+    return next(row for row in analysed(stride, side).rows if row.name == name)
 
 
 def side_of(row: Row) -> int:
@@ -54,14 +52,14 @@ SIDES = Exercise(
         "An image of {side}×{side} goes through a MobileNetV3. Each stride of 2 halves a map and "
         "rounds up. Which sides have the maps at stride 8, 16 and 32? And how many times as many "
         "*positions* has the map at stride 16 as the one at stride 32? Give `(stride_8, stride_16, "
-        "stride_32, ratio)`."
+        "stride_32, ratio)`; three digits of the ratio will do."
     ),
     kind=Values(
         {
             "stride_8": Integer(),
             "stride_16": Integer(),
             "stride_32": Integer(),
-            "ratio": Number(),
+            "ratio": Number(tolerance=5e-3),
         }
     ),
     unit="",
@@ -92,6 +90,13 @@ SIDES = Exercise(
             lambda g: map_sides(g) | {"ratio": 1 / map_sides(g)["ratio"]},
             "The sides are right, and the ratio is upside down.",
         ),
+        Mistake(
+            lambda g: (
+                map_sides(g)
+                | {"ratio": (map_sides(g)["stride_8"] / map_sides(g)["stride_16"]) ** 2}
+            ),
+            "The sides are right. The ratio is asked between stride 16 and 32, not 8 and 16.",
+        ),
     ),
     hints=(
         "Halve five times and round up each time; write down what stands at 8, 16 and 32.",
@@ -105,7 +110,7 @@ SIDES = Exercise(
     outcome=1,
     minutes=4,
     difficulty=1,
-    config="lraspp_mobilenet_v3_large",
+    config=NETWORK,
     remark="The factor of 4 is exact only where the side is a multiple of 32.",
 )
 
@@ -249,11 +254,11 @@ def positions(side: int) -> int:
     return (side // 16) ** 2 - (side // 32) ** 2
 
 
-def with_more(g: Given, names: Sequence[str]) -> dict[str, int]:
-    """As if these convolutions, too, ran at more positions."""
+def with_more(g: Given, names: Sequence[str], sign: int = 1) -> dict[str, int]:
+    """As if these convolutions, too, ran at more positions; with sign -1, as if they did not."""
     found = finer(g.side)
     more = weights(*names) * positions(g.side)
-    return {"layers": found["layers"] + len(names), "macs": found["macs"] + more}
+    return {"layers": found["layers"] + sign * len(names), "macs": found["macs"] + sign * more}
 
 
 FINER = Exercise(
@@ -269,7 +274,7 @@ FINER = Exercise(
         "| head | 960→128; gate 960→128; upsampled to stride 8, then 128→{classes}; "
         "40→{classes} on the map of stride 8 |\n\n"
         "With output stride 16 instead of 32 the 5×5 of block 0 has stride 1. How many "
-        "convolutions then run at more positions, and how many MACs more are that in all? Give "
+        "convolutions then run at more positions, and how many more MACs is that in all? Give "
         "`(layers, macs)`."
     ),
     kind=Values({"layers": Integer(), "macs": Integer()}),
@@ -306,11 +311,25 @@ FINER = Exercise(
             "however many positions it has.",
         ),
         Mistake(
-            lambda g: {
-                "layers": finer(g.side)["layers"] - 1,
-                "macs": finer(g.side)["macs"] - weights("head.reduce.conv") * positions(g.side),
-            },
-            "One is missing. Does the head begin at the fine map or at the coarse one?",
+            lambda g: with_more(g, ["head.reduce.conv"], -1),
+            "One is missing. On which map does the head begin?",
+        ),
+        Mistake(
+            lambda g: with_more(g, ["backbone.stage6.0.depthwise.conv"], -1),
+            "One is missing. The 5×5 of block 0 has another stride now: how large is the map that "
+            "it *writes*?",
+        ),
+        Mistake(
+            lambda g: finer(g.side) | {"macs": 2 * finer(g.side)["macs"]},
+            "The layers are right. Those are FLOPs; the question asks for MACs.",
+        ),
+        Mistake(
+            lambda g: (
+                finer(g.side)
+                | {"macs": finer(g.side)["macs"] * (g.side // 32) ** 2 // positions(g.side)}
+            ),
+            "The layers are right. That is what they cost at stride 32; at stride 16 they have "
+            "four times the positions, and the difference is asked.",
         ),
     ),
     hints=(
@@ -329,7 +348,7 @@ FINER = Exercise(
     outcome=2,
     minutes=7,
     difficulty=3,
-    config="lraspp_mobilenet_v3_large",
+    config=NETWORK,
     source="Howard et al. 2019, Table 1 and Figure 10; torchvision lraspp.py",
     remark=lambda g: (
         f"That is {finer(g.side)['macs'] / analysed(32, g.side).total.macs:.0%} on top of the "
@@ -347,26 +366,26 @@ def field_of(row: Row) -> int:
     return row.field.size[0]
 
 
-def seen_before(size: str) -> int:
+def seen_before() -> int:
     """The field in front of the last stage; neighbouring units are 16 pixels apart there."""
-    return field_of(row(32, 512, f"{LAST[size]}.0.expand.conv", size))
+    return field_of(row(32, 512, "backbone.stage6.0.expand.conv"))
 
 
-def marked(size: str, layers: Sequence[tuple[int, int, int]]) -> int:
+def marked(layers: Sequence[tuple[int, int, int]]) -> int:
     """The field behind (kernel, stride, dilation), by marking what one unit reads."""
     units = {0}
     for kernel, stride, dilation in reversed(layers):
         units = {unit * stride + dilation * tap for unit in units for tap in range(kernel)}
-    return seen_before(size) + 16 * (max(units) - min(units))
+    return seen_before() + 16 * (max(units) - min(units))
 
 
 @cache
-def three_fields(size: str) -> dict[str, int]:
+def three_fields() -> dict[str, int]:
     """Two from traces, DeepLab's by marking."""
     found = {}
     for rule, stride in (("strided", 32), ("torchvision", 16)):
-        found[rule] = field_of(row(stride, 512, "backbone.head.conv", size))
-    found["deeplab"] = marked(size, [(5, 1, 1), (5, 1, 2), (5, 1, 2)])
+        found[rule] = field_of(row(stride, 512, "backbone.head.conv"))
+    found["deeplab"] = marked([(5, 1, 1), (5, 1, 2), (5, 1, 2)])
     return {rule: found[rule] for rule in RULES}
 
 
@@ -374,9 +393,9 @@ FIELDS = Exercise(
     id="10.4",
     title="Where dilation begins",
     question=lambda g: (
-        f"Two builds of MobileNetV3-{g.size.title()} at output stride 16 have the same layers and "
+        "Two builds of MobileNetV3-Large at output stride 16 have the same layers and "
         "weights, and see differently far. In front of the last stage a unit sees "
-        f"{seen_before(g.size)} pixels, and units are 16 pixels apart. The stage has three 5×5 "
+        f"{seen_before()} pixels, and units are 16 pixels apart. The stage has three 5×5 "
         "depthwise convolutions:\n\n"
         "| | first | second | third |\n|---|---|---|---|\n"
         "| `strided` (output stride 32) | stride 2 | stride 1 | stride 1 |\n"
@@ -387,37 +406,44 @@ FIELDS = Exercise(
     ),
     kind=Values({rule: Integer() for rule in RULES}),
     unit="pixels",
-    given={"size": "large"},
-    deal=lambda random: {"size": random.choice(("large", "small"))},
-    answer=lambda g: three_fields(g.size),
+    answer=lambda g: three_fields(),
     mistakes=(
         Mistake(
-            lambda g: {rule: three_fields(g.size)["strided"] for rule in RULES},
+            lambda g: {rule: three_fields()["strided"] for rule in RULES},
             "Two of the three are right. In torchvision's build the first 5×5 is dilated, too: its "
             "taps are twice as far apart as in the strided network.",
         ),
         Mistake(
             lambda g: {
-                "strided": three_fields(g.size)["torchvision"],
-                "deeplab": three_fields(g.size)["deeplab"],
-                "torchvision": three_fields(g.size)["torchvision"],
+                "strided": three_fields()["torchvision"],
+                "deeplab": three_fields()["deeplab"],
+                "torchvision": three_fields()["torchvision"],
             },
             "In `strided` you let the first 5×5 profit from its own stride. Its taps stand on the "
             "map in front of it, 16 pixels apart.",
         ),
         Mistake(
+            lambda g: {
+                "strided": three_fields()["strided"],
+                "deeplab": three_fields()["torchvision"],
+                "torchvision": three_fields()["torchvision"],
+            },
+            "Two of the three are right. DeepLab's first 5×5 has dilation 1: no layer is dilated "
+            "for a stride of its own.",
+        ),
+        Mistake(
             lambda g: (
-                dict.fromkeys(RULES, marked(g.size, [(5, 1, 1)] * 3))
-                | {"strided": three_fields(g.size)["strided"]}
+                dict.fromkeys(RULES, marked([(5, 1, 1)] * 3))
+                | {"strided": three_fields()["strided"]}
             ),
             "`strided` is right. In the other two you leave the dilation out: a dilation of 2 "
             "doubles the distance of the taps.",
         ),
         Mistake(
             lambda g: {
-                "strided": three_fields(g.size)["strided"],
-                "deeplab": marked(g.size, [(5, 2, 1), (5, 1, 2), (5, 1, 2)]),
-                "torchvision": marked(g.size, [(5, 2, 2), (5, 1, 2), (5, 1, 2)]),
+                "strided": three_fields()["strided"],
+                "deeplab": marked([(5, 2, 1), (5, 1, 2), (5, 1, 2)]),
+                "torchvision": marked([(5, 2, 2), (5, 1, 2), (5, 1, 2)]),
             },
             "`strided` is right. In the dilated builds the stride is gone: units stay 16 pixels "
             "apart through the whole stage.",
@@ -428,13 +454,13 @@ FIELDS = Exercise(
         "Strided: 4 × 16, then 4 × 32 twice. Dilated: the jump is always 16.",
     ),
     solution=lambda g: (
-        f"Strided: {seen_before(g.size)} + 4·16 + 4·32 + 4·32. DeepLab: + 4·16 + 4·2·16 + 4·2·16, "
+        f"Strided: {seen_before()} + 4·16 + 4·32 + 4·32. DeepLab: + 4·16 + 4·2·16 + 4·2·16, "
         "the same: every tap falls where it fell. torchvision: 4·2·16 three times, 64 pixels more."
     ),
     outcome=3,
     minutes=5,
     difficulty=3,
-    config="lraspp_mobilenet_v3_large, lraspp_mobilenet_v3_small",
+    config=NETWORK,
     source="TF-slim mobilenet.py (rate); torchvision mobilenetv3.py (dilated)",
     remark=(
         "No count can tell the two apart. Weights trained for one run in the other, and give "
@@ -529,7 +555,7 @@ DESIGN = Exercise(
     outcome=2,
     minutes=6,
     difficulty=4,
-    config="lraspp_mobilenet_v3_large",
+    config=NETWORK,
     remark=lambda g: (
         f"For the same MACs: an image of {both_sides(g)['at_16']} with a coarse map of "
         f"{coarse(both_sides(g)['at_16'], 16)}, or an image of {both_sides(g)['at_32']} with one "
@@ -543,7 +569,7 @@ WAYS = ("shrinks", "stays", "grows")
 
 def what_becomes_of_it() -> str:
     """What DeepLab's dilation does to the field of the strided network."""
-    found = three_fields("large")
+    found = three_fields()
     change = found["deeplab"] - found["strided"]
     return WAYS[1 + (change > 0) - (change < 0)]
 
