@@ -55,7 +55,7 @@ Each patient of this clinic is a number that somebody published. Four steps sett
    batch norm, classifier, bias?
 2. **Count that**, with one formula or one trace.
 3. **Compare as printed.** The MobileNetV1 paper prints {{ printed_v1 }}; the count is {{ v1:,}}, which
-   rounds to it. A well-known table prints {{ printed_half }} for MobileNetV2 at width 0.5 and 128
+   rounds to it. TF-slim's table prints {{ printed_half }} for MobileNetV2 at width 0.5 and 128
    pixels; the count is {{ half:,}}. Rounded, that is {{ (half + 500_000) // 1_000_000 }} million:
    the table cuts off what follows. No misprint, but you have to know.
 4. **If it differs, find the one cause that makes it equal**, to the last printed digit. A cause that
@@ -103,6 +103,8 @@ The sums, {{ separable:,}} and {{ port:,}}, are the same to three digits. But of
 the classifier's are the same. Exercise E.7 asks why.
 
 ## Exercises
+
+Each of the eight stands alone. If time is short, take E.1, E.2 and any two others.
 
 {{ exercise("E.1") }}
 """

@@ -42,6 +42,11 @@ KERAS_V1 = 529 * M
 SIZES = (192, 160, 128)
 
 
+def at_sizes(g: Given) -> list[int]:
+    """MobileNetV1's MACs at each of SIZES."""
+    return [macs("mobilenet_v1", width=g.width, resolution=side) for side in SIZES]
+
+
 def squares(g: Given, fixed: int, scaled: int) -> list[int]:
     """`scaled` MACs at 224 that fall with the square of the side, and `fixed` ones."""
     return [fixed + scaled * side**2 // 224**2 for side in SIZES]
@@ -75,8 +80,8 @@ FOUR_SIZES = Exercise(
     kind=Row(Integer()),
     unit="MACs",
     given={"width": 1.0},
-    deal=lambda random: {"width": random.choice((0.25, 0.5, 0.75))},
-    answer=lambda g: [macs("mobilenet_v1", width=g.width, resolution=side) for side in SIZES],
+    deal=lambda random: {"width": random.randrange(25, 100, 5) / 100},
+    answer=at_sizes,
     mistakes=(
         Mistake(
             lambda g: [KERAS_V1] * 3,
@@ -101,6 +106,28 @@ FOUR_SIZES = Exercise(
             f"The squares are right, but you start from the {KERAS_V1 // M} M of the claim; check "
             "it at 224 first.",
             lambda g, value: close(value, squares(g, 0, KERAS_V1)),
+        ),
+        Mistake(
+            lambda g: [macs("mobilenet_v1", width=g.width)] * 3,
+            "That is the number at 224, three times. A smaller input has smaller maps.",
+        ),
+        Mistake(
+            lambda g: [n - classifier_macs(g.width) for n in at_sizes(g)],
+            "You leave the classifier out. It costs the same at each size, but it is there.",
+        ),
+        Mistake(
+            lambda g: [2 * n for n in at_sizes(g)],
+            "Exactly twice: those are FLOPs, and the question asks for MACs.",
+        ),
+        Mistake(
+            lambda g: [n // M * M for n in at_sizes(g)],
+            "As a table prints them, in whole millions. Give the exact counts.",
+            lambda g, value: (
+                len(value) == len(SIZES)
+                and all(
+                    n % M == 0 and abs(n - m) < M for n, m in zip(value, at_sizes(g), strict=True)
+                )
+            ),
         ),
     ),
     hints=(
@@ -290,7 +317,7 @@ THREE_QUARTERS = Exercise(
     kind=Integer(),
     unit="MACs",
     given=guessed(0.75),
-    deal=lambda random: guessed(random.choice((0.35, 0.5, 0.6, 0.9))),
+    deal=lambda random: guessed(random.choice((*range(30, 75, 5), *range(80, 100, 5))) / 100),
     answer=lambda g: macs("mobilenet_v2", width=g.width),
     mistakes=(
         Mistake(
@@ -311,6 +338,17 @@ THREE_QUARTERS = Exercise(
         Mistake(
             lambda g: v2(g.width, head=make_divisible(HEAD * g.width)).total.macs,
             "You scale the last convolution, too; below width 1 it keeps its 1280 channels.",
+        ),
+        Mistake(
+            lambda g: macs("mobilenet_v2", width=g.width) // M * M,
+            "Right, but rounded or cut; give the exact count.",
+            lambda g, value: (
+                value % 1000 == 0 and abs(value - macs("mobilenet_v2", width=g.width)) < M
+            ),
+        ),
+        Mistake(
+            lambda g: 2 * macs("mobilenet_v2", width=g.width),
+            "Exactly twice: those are FLOPs, and the question asks for MACs.",
         ),
     ),
     hints=(
@@ -374,7 +412,6 @@ LEFT_OUT = Exercise(
     kind=Values({"stage": Choice(STAGES), "macs": Integer()}),
     unit="",
     given={"side": 224},
-    deal=lambda random: {"side": random.choice((192, 160, 128))},
     answer=left_out,
     mistakes=(
         Mistake(
@@ -537,11 +574,11 @@ def hidden_layer(g: Given) -> dict[str, int]:
 
 HIDDEN = Exercise(
     id="E.6",
-    title="A layer that was changed in the last draft",
+    title="A layer that was changed between versions",
     question=(
-        "Drafts of the MobileNetV3 paper print 2.9 M parameters and 66 M MACs for Small, its fifth "
-        "version 2.5 M and 56 M. In the code, {last} features stand behind the pool of 576 "
-        "channels; Large has 1280, and the drafts' Small may have had as many. With {classes} "
+        "Early versions of the MobileNetV3 paper print 2.9 M parameters and 66 M MACs for Small, "
+        "its fifth 2.5 M and 56 M. In the code, {last} features stand behind the pool of 576 "
+        "channels; Large has 1280, and the early Small may have had as many. With {classes} "
         "classes, how many parameters and how many MACs do {draft} features take more than {last}? "
         "Both layers have biases. `(params, macs)`."
     ),
@@ -578,6 +615,18 @@ HIDDEN = Exercise(
                 hidden_layer(g) | {"macs": (g.draft - g.last) * (V3_POOLED * 7 * 7 + g.classes)}
             ),
             "The parameters are right. These layers stand behind the pool: one position, not 7×7.",
+        ),
+        Mistake(
+            lambda g: hidden_layer(g) | {"macs": 2 * hidden_layer(g)["macs"]},
+            "The parameters are right. Those are FLOPs; the question asks for MACs.",
+        ),
+        Mistake(
+            lambda g: {
+                "params": (g.draft - g.last) * (V3_POOLED + g.classes + 2),
+                "macs": hidden_layer(g)["macs"],
+            },
+            "The MACs are right. A feature more has one bias; the classes' biases are as many as "
+            "before.",
         ),
     ),
     hints=(
@@ -664,6 +713,14 @@ SAVINGS = Exercise(
             "is 16/25 of the *printed* branches, not of the port's.",
         ),
         Mistake(
+            lambda g: savings(g) | {"slip": branch_macs(PORT)},
+            "The stem is right. That is what the port's 3×3 take; what do they *save*?",
+        ),
+        Mistake(
+            lambda g: savings(g) | {"slip": branch_macs(GOOGLENET)},
+            "The stem is right. That is what the printed 5×5 take; a 3×3 takes 9/25 of it.",
+        ),
+        Mistake(
             lambda g: savings(g) | {"stem": stem_macs() - (49 * 3 + 3 * 64) * 112 * 112},
             "The slip is right. The depthwise half has 8 filters for each of the 3 channels, so "
             "the 1×1 reads 24.",
@@ -689,8 +746,9 @@ SAVINGS = Exercise(
     config="googlenet, googlenet_torchvision",
     source="Szegedy et al. 2014, section 1 and Table 1; torchvision, GoogLeNet_Weights",
     remark=(
-        "Two different savings that happen to be of one size. A number that agrees is evidence, "
-        "not proof: look at where it comes from."
+        "Two different savings that happen to be of one size. Table 1 itself tells of the second: "
+        "beside its 7×7 it prints 2.7 K parameters and 34 M operations, which only the separable "
+        "layer has. A number that agrees is evidence, not proof: look at where it comes from."
     ),
 )
 
@@ -1033,8 +1091,7 @@ LESSON = Lesson(
         "and tables of one paper disagree.",
         "A number that agrees to three digits proves that the network is the same: 1.5 billion and "
         "314 M each have two sources.",
-        "FLOPs are FLOPs: tools differ by what they count under one name, and nobody of them is "
-        "wrong.",
+        "FLOPs are FLOPs: tools differ by what they count under one name, and none is wrong.",
         "A wrong number makes the whole claim worthless: most of these papers' conclusions do not "
         "hang on it.",
     ),
