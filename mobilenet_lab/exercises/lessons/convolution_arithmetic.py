@@ -370,6 +370,11 @@ def largest_side(g: Given) -> int:
     return max(side for side in SIDES if vgg(side).total.live <= g.mib * MIB)
 
 
+def fits(g: Given, channels: int, size: int = 4) -> int:
+    """The largest side for so many channels of full resolution, in elements of `size` bytes."""
+    return max(s for s in range(32, 2049, 32) if channels * s * s * size <= g.mib * MIB)
+
+
 MEMORY = Exercise(
     id="1.5",
     title="Within a memory budget",
@@ -390,21 +395,18 @@ MEMORY = Exercise(
             lambda g, v: v % 32 != 0,
         ),
         Mistake(
-            lambda g: max(s for s in range(32, 2049, 32) if 4 * (3 + 64) * s * s <= g.mib * MIB),
-            "You have the memory of the first convolution. Look at the next one: it reads 64 "
-            "channels, not 3.",
+            lambda g: fits(g, 64),
+            "You count one large map. The second convolution reads one of 64 channels and writes "
+            "another: both must be there.",
+            lambda g, v: v in (fits(g, 64), fits(g, 3 + 64)),
         ),
         Mistake(
-            lambda g: max(s for s in range(32, 2049, 32) if 4 * 64 * s * s <= g.mib * MIB),
-            "You count the output of the largest layer only. What it reads must be there, too.",
-        ),
-        Mistake(
-            lambda g: max(s for s in range(32, 2049, 32) if 2 * 64 * s * s <= g.mib * MIB),
+            lambda g: fits(g, 2 * 64, size=1),
             "You count elements, not bytes: a float32 has 4 bytes.",
         ),
         Mistake(
             lambda g: max(
-                (s for s in range(32, 513, 32) if 4 * vgg(s).total.activations <= g.mib * MIB),
+                (s for s in SIDES if 4 * vgg(s).total.activations <= g.mib * MIB),
                 default=0,
             ),
             "You add up the activations of all layers. They are not needed at once: what no later "
