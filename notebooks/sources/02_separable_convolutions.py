@@ -127,7 +127,7 @@ fair_ratio = ...
 check("2.2", (standard_positions, separable_positions, printed_ratio, fair_ratio))
 
 # %% tags=["solution"]
-channels = {c: 64, d: 64, k: 3}
+channels = {c: 32, d: 64, k: 3}
 standard_positions = (81 * c * d / standard).subs(channels).subs(n, 1)
 separable_positions = ((9 * c + c * d) / separable).subs(channels).subs(n, 1)
 printed_ratio = (81 * c * d / (9 * c + c * d)).subs(channels)

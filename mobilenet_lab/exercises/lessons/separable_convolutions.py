@@ -78,12 +78,21 @@ DERIVE = Exercise(
             "only, not all c of them.",
         ),
         Mistake(
+            lambda g: derived(g) | {"separable": "k**2*d*n**2 + c*d*n**2"},
+            "The standard one is right. The depthwise step comes first: it works on the c channels "
+            "that go in, not on the d that come out.",
+        ),
+        Mistake(
             lambda g: {"standard": "81*c*d", "separable": "9*c + c*d"},
             "Those hold for 3×3 kernels and some number of positions. Keep the letters k and n.",
         ),
         Mistake(
             lambda g: {"standard": "k**2*c*d", "separable": "k**2*c + c*d"},
             "Those are the weights, or the MACs at one position. There are n×n positions.",
+        ),
+        Mistake(
+            lambda g: {"standard": "k**2*c*d*n", "separable": "k**2*c*n + c*d*n"},
+            "The output has n×n positions, not n.",
         ),
         Mistake(
             lambda g: derived(g) | {"separable": "k**2*c*n**2 + c*d"},
@@ -148,10 +157,10 @@ COMPARE = Exercise(
         }
     ),
     unit="",
-    given={"c": 64, "d": 64},
+    given={"c": 32, "d": 64},
     deal=lambda random: {
-        "c": random.choice((16, 24, 32, 48, 96, 128)),
-        "d": random.choice((16, 24, 32, 40, 48, 80, 96, 128, 160)),
+        "c": random.choice((12, 36, 60, 100)),
+        "d": random.choice((16, 24, 32, 40, 48, 56, 72, 80, 96, 112, 128, 144, 160)),
     },
     answer=compared,
     mistakes=(
@@ -185,6 +194,17 @@ COMPARE = Exercise(
                 | {name: 1 / compared(g)[name] for name in ("printed_ratio", "fair_ratio")}
             ),
             "The positions are right, the ratios are upside down: standard / separable.",
+        ),
+        Mistake(
+            lambda g: (
+                compared(g)
+                | {
+                    "printed_ratio": PRINTED_STANDARD * g.c / (PRINTED_DEPTHWISE + g.c),
+                    "fair_ratio": compared(Given(c=g.d, d=g.c))["fair_ratio"],
+                }
+            ),
+            "The positions are right. In both ratios c and d have changed places: c = {c} channels "
+            "go in, d = {d} come out.",
         ),
         Mistake(
             lambda g: compared(g) | {"fair_ratio": compared(g)["printed_ratio"]},
@@ -378,8 +398,8 @@ EXAMPLE = Exercise(
         "- parameters (no bias): K²·(C₀/g)·(C₁/g)·g, printed as {printed_params};\n"
         "- operations: [(2·K²·C₀/g + 1)·H·W·C₁/g]·g, printed as {printed_operations:,}. It counts "
         "a multiplication and an addition for each weight, and one more for the bias.\n\n"
-        "Work out both, and the whole number by which the printed operations are too small. Give "
-        "`(params, operations, factor)`."
+        "Work out both, and how many times too small the printed operations are (a whole number). "
+        "Give `(params, operations, factor)`."
     ),
     kind=Values({"params": Integer(), "operations": Integer(), "factor": Integer()}),
     unit="",
@@ -513,12 +533,11 @@ def one_too_few(g: Given) -> int:
 
 def grouped_deal(random: Random) -> dict[str, int]:
     """Channels with a few common divisors, of which rounding alone finds none."""
-    kernel = random.choice((3, 3, 5))
-    common = random.choice((16, 24, 32, 48) if kernel == 3 else (32, 48))
+    common = random.choice((24, 28, 32, 48, 64))
     return {
-        "kernel": kernel,
-        "c": common * random.choice((3, 5, 6)),
-        "d": common * random.choice((4, 5, 7)),
+        "kernel": random.choice((3, 3, 3, 5)),
+        "c": common * random.choice((3, 5, 6, 7)),
+        "d": common * random.choice((4, 5, 8)),
     }
 
 
