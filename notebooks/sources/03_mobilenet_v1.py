@@ -298,7 +298,7 @@ r"""
   of half a point say little.
 - **Time.** All of this is in MACs. On a real device the depthwise convolutions can take more than their share
   (lesson 11).
-- **Between the points.** α = 0.6 can be counted, but nobody has published what it reaches.
+- **Between the points.** α = 0.6 can be counted; what it reaches, only training tells.
 
 ## Summary
 
@@ -306,8 +306,8 @@ r"""
   in pointwise convolutions.
 - Full convolutions in the same table take {{ full_ratio:.1f}} times the MACs, for
   {{ full_top1 - separable_top1:.1f}} points of accuracy.
-- ρ multiplies the MACs by ρ² and leaves the parameters. α multiplies pointwise convolutions by α², and
-  depthwise ones, stem and classifier by α.
+- ρ multiplies the MACs of all convolutions by ρ² and leaves the parameters. α multiplies the MACs of
+  pointwise convolutions by α², and those of depthwise ones, stem and classifier by α.
 - Printed tables have misprints. Sums, sizes and a second count find them.
 
 ## Read on

@@ -108,7 +108,7 @@ SHARES = Exercise(
     solution=lambda g: (
         f"The printed column adds up to {sum(TABLE_2.values()):.2f}. The stem takes "
         f"{by_role()['stem']:,} of {macs():,} MACs, {percent('stem'):.2f} %; printed is "
-        f"{TABLE_2['stem']}. With the computed share the column adds up to 100."
+        f"{TABLE_2['stem']}. With the computed share the column adds up to 100, but for rounding."
     ),
     outcome=1,
     minutes=5,
@@ -116,8 +116,8 @@ SHARES = Exercise(
     config="mobilenet_v1",
     source=f"{PAPER}, Table 2",
     remark=(
-        "Two digits changed places. Adding up a printed column takes a minute, and finds what "
-        "reading does not."
+        "It looks as if two digits had changed places. Adding up a printed column takes a minute, "
+        "and finds what reading does not."
     ),
 )
 
@@ -343,7 +343,7 @@ V1_MACS = Exercise(
     difficulty=3,
     config="mobilenet_v1",
     source=f"{PAPER}, Table 1",
-    remark="Your loop agrees with the lab's trace of the whole network, layer by layer.",
+    remark="Your loop agrees with the lab's trace of the whole network at every size tried.",
 )
 
 
@@ -394,6 +394,11 @@ ALPHA_RHO = Exercise(
             "That is a fraction; give percent.",
         ),
         Mistake(
+            lambda g: gap(g) | {"percent": 100 - gap(g)["percent"]},
+            "That is how many percent of the exact count the rule gives. By how many is that too "
+            "low?",
+        ),
+        Mistake(
             lambda g: gap(g) | {"percent": -gap(g)["percent"]},
             "The size is right; the rule's number is too low, so give it without the minus.",
         ),
@@ -435,7 +440,7 @@ ALPHA_RHO = Exercise(
     source=f"{PAPER}, sections 3.3 and 3.4",
     remark=(
         "ρ²·(α·(stem + depthwise) + α²·pointwise) + α·classifier is exact, as long as sides and "
-        "channels stay whole. The paper says roughly α², and for wide networks that is right."
+        "channels stay whole. The paper says roughly α²; for wide networks that is nearly right."
     ),
 )
 
@@ -467,16 +472,6 @@ def chosen(rows: list[Any], by: Callable[[Any], Any] = lambda row: row.top1) -> 
     return design(best.settings["width"], best.settings["resolution"])
 
 
-def dealt(random: Random) -> dict[str, int]:
-    """Budgets in which the network with the most MACs is not the best one."""
-    return random.choice(
-        (
-            {"mega_macs": random.randint(111, 148), "mega_params": random.choice((3, 4, 5))},
-            {"mega_macs": random.randint(188, 238), "mega_params": 5},
-        )
-    )
-
-
 BUDGET = Exercise(
     id="3.5",
     title="The best within a budget",
@@ -489,7 +484,6 @@ BUDGET = Exercise(
     kind=Values({"width": Number(), "resolution": Integer()}),
     unit="",
     given={"mega_macs": 120, "mega_params": 3},
-    deal=dealt,
     answer=lambda g: chosen(fitting(g)),
     mistakes=(
         Mistake(
@@ -579,7 +573,7 @@ LESSON = Lesson(
             kind=Number(),
             unit="percent",
             answer=lambda: percent("pointwise"),
-            remark="Nearly a network of matrix products, and those run fast everywhere.",
+            remark="Nearly a network of matrix products, which is what fast libraries are best at.",
         ),
         Prediction(
             id="3.b",
