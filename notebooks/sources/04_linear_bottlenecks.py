@@ -140,9 +140,10 @@ explore(spirals, seed=(1, 2, 3, 4, 5))
 
 # %% [markdown]
 """
-With few directions whole parts of the spiral fall onto a line or onto one point. With many, nothing is
-lost, although the pseudo-inverse still returns a spiral of another size: it treats the zeros of the
-units that are off as if they had been measured. What a *given* way back returns, and what *can* be
+With few directions whole parts of the spiral fall onto a line or onto one point; how many depends on
+the seed, since all its points meet the same directions. With many, nothing is lost, although the
+pseudo-inverse still returns a spiral of another size and shape: it treats the zeros of the units that
+are off as if they had been measured. What a *given* way back returns, and what *can* be
 recovered, are two questions. From here on, lost means the second.
 
 ## Exercises

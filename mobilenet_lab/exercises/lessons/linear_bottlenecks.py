@@ -208,7 +208,6 @@ SIMULATE = Exercise(
     kind=Number(),
     unit="",
     given={"n": 6, "trials": 100_000},
-    deal=lambda random: {"n": random.randint(4, 8), "trials": 100_000},
     answer=lambda g: lost_share(g.n),
     accepts=lambda g, value: within(g, value, lost_share(g.n)),
     mistakes=(
@@ -239,9 +238,18 @@ SIMULATE = Exercise(
             near(lambda n: lost_share(n, PLANE + 1)),
         ),
         Mistake(
+            lambda g: 1,
+            "Every point is lost. Is your point (0, 0)? No direction can tell anything about it.",
+        ),
+        Mistake(
+            lambda g: 100 * lost_share(g.n),
+            "It looks like the share in percent; give the fraction.",
+            lambda g, value: within(g, value / 100, lost_share(g.n)),
+        ),
+        Mistake(
             lambda g: lost_share(g.n) * g.trials,
             "It looks like a number of trials; divide by {trials:,}.",
-            lambda g, value: value >= 1,
+            lambda g, value: value > 1,
         ),
         Mistake(
             lambda g: lost_share(g.n) + 9 * standard_error(float(lost_share(g.n)), g.trials),
@@ -394,7 +402,7 @@ def dead_mutant(change: str) -> Any:
             if change == "least":
                 kept = [w for w in kernel if w < 0]
             top = (0 if change == "no bias" else bias) + sum(kept) * (
-                1 if change == "no range" else largest
+                {"no range": 1, "six": 6}.get(change, largest)
             )
             count += top < 0 if change == "edge" else top > 0 if change == "alive" else top <= 0
         return count
@@ -434,6 +442,10 @@ DEAD = Exercise(
         Mistake(
             lambda g: dead_mutant("no range"),
             "You take 1 for the largest value of a pixel; it is `largest`.",
+        ),
+        Mistake(
+            lambda g: dead_mutant("six"),
+            "Right for ReLU6. But the largest value of a pixel is `largest`, which need not be 6.",
         ),
         Mistake(
             lambda g: dead_mutant("edge"),
@@ -503,7 +515,8 @@ LESSON = Lesson(
             id="4.b",
             question=(
                 "A point of length 1 goes through 1,000 random directions with ReLU, and comes "
-                "back by the pseudo-inverse of the directions. How long is what comes back?"
+                "back by the pseudo-inverse of the directions: the matrix that would bring it back "
+                "exactly if there were no ReLU. How long is what comes back?"
             ),
             kind=Number(),
             unit="times the length",
