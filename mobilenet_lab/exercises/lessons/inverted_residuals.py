@@ -32,16 +32,16 @@ def v2(width: float = 1.0, resolution: int = 224) -> Analysis:
 # 5.1
 
 
-def blocks(g: Given) -> dict[str, int]:
+def blocks(_: Given) -> dict[str, int]:
     """The blocks of the trace, and those that add."""
-    rows = [row for row in v2(g.width).rows if row.block != row.stage]
+    rows = [row for row in v2().rows if row.block != row.stage]
     adding = {row.block for row in rows if row.op == "add"}
     return {"blocks": len({row.block for row in rows}), "residuals": len(adding)}
 
 
-def unstrided(g: Given) -> int:
+def unstrided() -> int:
     """The blocks whose depthwise convolution has stride 1."""
-    layers = v2(g.width).trace.layers
+    layers = v2().trace.layers
     depthwise = [layer for layer in layers if layer.role == "depthwise" and layer.kernel]
     return sum(layer.stride == (1, 1) for layer in depthwise)
 
@@ -51,16 +51,12 @@ COUNT = Exercise(
     title="Nineteen, or how many?",
     question=(
         "The paper's text speaks of {said} residual bottleneck layers. Count in the network of its "
-        "Table 2, at width {width:g}: how many blocks are there, and how many of them add their "
-        "input to their output? Give `(blocks, residuals)`."
+        "Table 2: how many blocks are there, and how many of them add their input to their output? "
+        "Give `(blocks, residuals)`."
     ),
     kind=Values({"blocks": Integer(), "residuals": Integer()}),
     unit="",
-    given={"width": 1.0, "said": SAID},
-    deal=lambda random: {
-        "width": random.choice((0.2, 0.25, 0.35, 0.5, 0.75, 1.3, 1.4)),
-        "said": SAID,
-    },
+    given={"said": SAID},
     answer=blocks,
     mistakes=(
         Mistake(
@@ -79,37 +75,36 @@ COUNT = Exercise(
         ),
         Mistake(
             lambda g: {
-                "blocks": len(v2(g.width).by("block")),
+                "blocks": len(v2().by("block")),
                 "residuals": blocks(g)["residuals"],
             },
             "You count the stem, the last convolution and the classifier as blocks: none of the "
             "three is a bottleneck.",
-            lambda g, value: value["blocks"] == len(v2(g.width).by("block")),
+            lambda g, value: value["blocks"] == len(v2().by("block")),
+        ),
+        Mistake(
+            lambda g: {"blocks": blocks(g)["residuals"], "residuals": blocks(g)["blocks"]},
+            "The right numbers, the other way round: the blocks first.",
         ),
         Mistake(
             lambda g: {"blocks": blocks(g)["blocks"], "residuals": blocks(g)["blocks"]},
             "Not every block adds: input and output must have the same shape.",
         ),
         Mistake(
-            lambda g: {"blocks": blocks(g)["blocks"], "residuals": unstrided(g)},
+            lambda g: {"blocks": blocks(g)["blocks"], "residuals": unstrided()},
             "You count every block with stride 1. Two maps can be added only if they have the same "
             "number of channels, too.",
         ),
     ),
     hints=(
-        '`lab.analyse(lab.trace("mobilenet_v2", width=...)).rows` has a row for each layer, with '
-        "`.block` and `.op`.",
+        '`lab.analyse(lab.trace("mobilenet_v2")).rows` has a row for each layer, with `.block` and '
+        "`.op`.",
         'The name of a bottleneck has a dot in it, such as "stage3.1". A residual shows as a row '
         'whose `.op` is "add".',
     ),
     solution=lambda g: (
         f"The column n of Table 2 sums to {g.answer['blocks']}. Only the first block of a row "
-        "changes the channels or the size of the map; the others add. That gives n − 1 in each row"
-        + (
-            ", and one more: so thin, rounding makes the first block's input and output equal."
-            if g.answer["residuals"] > sum(row.n - 1 for row in mobilenet_v2.TABLE_2)
-            else "."
-        )
+        "changes the channels or the size of the map; the others add. That gives n − 1 in each row."
     ),
     outcome=1,
     minutes=4,
@@ -118,7 +113,7 @@ COUNT = Exercise(
     source="Sandler et al. 2018, section 4 (text) and Table 2",
     remark=(
         "With the first and the last convolution it would be {said}; neither is a bottleneck. "
-        "Every implementation has the blocks of the table."
+        "The authors' code has the blocks of the table."
     ),
 )
 
@@ -169,6 +164,10 @@ FORMULA = Exercise(
         Mistake(
             lambda g: "t*c*(c + k**2)",
             "The projection is missing: a 1×1 convolution, too.",
+        ),
+        Mistake(
+            lambda g: "t*c*(k**2 + d)",
+            "The expansion is missing: the first 1×1 convolution, which makes the t·c channels.",
         ),
         Mistake(
             lambda g: "t*c*(c + k + d)",
@@ -545,15 +544,15 @@ def deal_design(random: Random) -> Mapping[str, Any]:
     """A block, and budgets that some t and some number of parts just keep."""
     numbers = {
         "side": random.choice((14, 20, 28, 40, 56)),
-        "c_in": random.choice((16, 24, 32, 48, 64)),
-        "c_out": random.choice((24, 32, 48, 64, 96)),
+        "c_in": random.choice((24, 36, 40, 48, 60, 72)),
+        "c_out": random.choice((24, 32, 40, 48, 64, 80)),
         "stride": 2,
     }
-    t = random.randint(3, 8)
+    t = random.randint(3, 9)
     side, c_in, c_out = numbers["side"], numbers["c_in"], numbers["c_out"]
     macs = traced_macs(side, side, c_in, c_out, t, 3, 2)
     spare = random.randint(1, 9) * macs // t // 10
-    parts = random.choice([n for n in range(2, 9) if t * c_in % n == 0])
+    parts = random.choice([n for n in range(3, 16) if t * c_in % n == 0])
     held = bytes_held(Given(**numbers), t, parts)
     return numbers | {"macs": (macs + spare) // 10_000 * 10_000, "kib": -(-held // KIB)}
 
@@ -565,8 +564,8 @@ DESIGN = Exercise(
         "A block reads {c_in} channels of {side}×{side}, filters with 3×3 kernels at stride "
         "{stride}, and writes {c_out} channels. It may take {macs:,} MACs. What is the largest "
         "whole expansion factor t?\n\n"
-        "Then memory. The t · {c_in} expanded channels need not exist at once: they can be "
-        "computed in equal *parts*, one after the other; each part is expanded, filtered, "
+        "Then memory, with this t. The t · {c_in} expanded channels need not exist at once: they "
+        "can be computed in equal *parts*, one after the other; each part is expanded, filtered, "
         "projected, and added to the output. While a part runs, four maps are in memory, in "
         "float32: the block's whole input, its whole output, and the part's channels before and "
         "after the depthwise convolution. What is the smallest number of parts for which these "
