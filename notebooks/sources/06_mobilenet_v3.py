@@ -164,7 +164,7 @@ mine = [h_swish(x) for x in grid]
 
 figure, axes = plt.subplots(figsize=(6, 3))
 axes.plot(grid, swish, label="swish", color="#0072B2")
-if ... not in mine:
+if all(isinstance(y, int | float) for y in mine):
     axes.plot(grid, mine, label="your h_swish", color="#D55E00", linestyle="--")
     gaps = {x: abs(a - b) for x, a, b in zip(grid, mine, swish, strict=True)}
     widest = max(gaps.values())
@@ -282,8 +282,8 @@ r"""
 
 - Whether a gate is worth its parameters: that takes a training. Nor what it costs in time: its pool
   has to read the whole map, which no count of MACs shows (lesson 11).
-- Whether h-swish is faster than swish on *your* machine. The paper uses it in the deeper half of the
-  network only, where maps are small.
+- Whether h-swish is faster than swish on *your* machine. Behind the first convolution the paper uses it
+  in the deeper half of the network only, where maps are small.
 - NetAdapt's table is only as good as its short trainings; of two close rows, chance decides.
 - The paper's text says that the squeeze is one quarter of the expansion. The networks whose weights
   are published round it; here the code decides, and the paper does not say so.

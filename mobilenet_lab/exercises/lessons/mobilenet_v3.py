@@ -120,8 +120,8 @@ LAST_STAGE = Exercise(
     config="mobilenet_v2, mobilenet_v3_large",
     source=f"{PAPER}, section 5.1",
     remark=(
-        f"For its own last stage the paper's text prints {PRINTED_SAVING // 10**6} millions, a "
-        "round number of this size."
+        "For its own last stage, with the numbers of the notebook, the paper's text prints "
+        f"{PRINTED_SAVING // 10**6} millions."
     ),
 )
 
@@ -147,6 +147,8 @@ def activation_mutant(change: str) -> Callable[[float], float]:
         "clamp at 3": lambda x: x * clamped(x + 3, 0, 3) / 6,
         "gate alone": lambda x: clamped(x + 3, 0, 6) / 6,
         "no clamp": lambda x: x * max(x + 3, 0) / 6,
+        "no floor": lambda x: x * min(x + 3, 6) / 6,
+        "not divided": lambda x: x * clamped(x + 3, 0, 6),
         "swish": lambda x: x / (1 + math.exp(-x)),
     }
     return functions[change]
@@ -180,6 +182,14 @@ H_SWISH = Exercise(
         Mistake(
             lambda g: activation_mutant("no clamp"),
             "Nothing cuts the gate at the top: that is ReLU where ReLU6 is asked for.",
+        ),
+        Mistake(
+            lambda g: activation_mutant("no floor"),
+            "Nothing cuts the gate at the bottom: ReLU6 of a number below 0 is 0.",
+        ),
+        Mistake(
+            lambda g: activation_mutant("not divided"),
+            "The division by 6 is missing: the gate goes up to 1.",
         ),
         Mistake(
             lambda g: activation_mutant("swish"),
@@ -392,7 +402,7 @@ def table_of_offers(g: Given) -> str:
         f"One step has to save at least {g.step / 1000:.2f} ms. Which row does NetAdapt keep by "
         "MobileNetV3's rule, the highest change of accuracy per millisecond saved? Give "
         "`(layer, ratio)`: the name, and that ratio in percentage points per millisecond, below 0 "
-        "for a loss."
+        "for a loss, to two digits behind the point."
     )
 
 
@@ -500,7 +510,7 @@ def deal_ports(random: Random) -> Mapping[str, Any]:
     random.shuffle(values)
     return {
         "size": random.choice(tuple(TABLES)),
-        "width": random.choice((0.75, 1.0, 1.25, 1.5)),
+        "width": random.choice((0.5, 0.75, 1.0)),
         "values": tuple(values),
     }
 
@@ -517,7 +527,7 @@ TWO_PORTS = Exercise(
         f"projection gives these {len(g.values)} values:\n\n"
         f"`{list(g.values)}`\n\n"
         "Give `(missing_a, missing_b, changed)`: how many parameters port A lacks, how many port B "
-        "lacks, and how many of the values are other ones behind port B's h-swish."
+        "lacks, and how many of these values port B's h-swish changes."
     ),
     kind=Values({"missing_a": Integer(), "missing_b": Integer(), "changed": Integer()}),
     unit="",
@@ -555,8 +565,8 @@ TWO_PORTS = Exercise(
         ),
         Mistake(
             lambda g: ports(g) | {"changed": sum(x <= -3 for x in g.values)},
-            "The counts are right. You count the values that become 0; more than those come out "
-            "as other values.",
+            "The counts are right. You count the values that become 0; h-swish changes more than "
+            "those.",
         ),
         Mistake(
             lambda g: ports(g) | {"changed": len(g.values)},
