@@ -181,8 +181,8 @@ check("7.4", design)
 """
 ### A builder that remembers
 
-MixNet-L is MixNet-M with 1.3 times the channels. A builder like this one has been published: it keeps
-one table and scales it.
+MixNet-L is MixNet-M with 1.3 times the channels. A published builder kept one table and scaled it in
+place, as this one does.
 """
 
 # %%
@@ -276,8 +276,7 @@ Nor do these counts tell
 - MixNet-S has {{ roles["depthwise"].macs / small.total.macs:.0%}} of its MACs in depthwise
   convolutions, RepLKNet-31B with its 31×31 has {{ large["depthwise"].macs / replknet.macs:.0%}}. What a
   dense network cannot pay, a depthwise one can.
-- Several small separable convolutions cost more than one large one, unless there are
-  very few channels.
+- Two separable convolutions of 3×3 cost more than one of 5×5, unless there are very few channels.
 - A configuration is to be read and never written: tuples, or a new list for each network.
 
 ## Read on

@@ -182,7 +182,7 @@ def large_kernel(g: Given) -> int:
     return 2 * reach + 1
 
 
-COUNTS = {2: "Two", 3: "Three"}
+COUNTS = {2: "Two", 3: "Three", 4: "Four"}
 
 
 def crossover(g: Given) -> int:
@@ -205,7 +205,7 @@ CROSSOVER = Exercise(
     kind=Integer(),
     unit="channels",
     given={"n": 2, "k": 3},
-    deal=lambda random: {"n": random.choice((2, 3)), "k": random.choice((3, 5, 7))},
+    deal=lambda random: {"n": random.choice((2, 3, 4)), "k": random.choice((3, 5, 7, 9))},
     answer=crossover,
     mistakes=(
         Mistake(
@@ -241,9 +241,10 @@ CROSSOVER = Exercise(
     outcome=2,
     minutes=6,
     difficulty=2,
-    remark=(
-        "Hardly any layer is so narrow. The rule for dense convolutions, to stack small kernels, "
-        "turns round: each small one brings a 1×1 convolution along."
+    remark=lambda g: (
+        f"From {crossover(g)} channels on the large one is cheaper. The rule for dense "
+        "convolutions, to stack small kernels, turns round: each small one brings a 1×1 "
+        "convolution along."
     ),
 )
 
@@ -379,7 +380,6 @@ MIX_MACS = Exercise(
 
 # 7.4, a design
 
-MOST_PARTS = 4
 WIDEST = 99
 
 
@@ -399,9 +399,9 @@ def _mixed_macs(channels: int, size: int, kernels: tuple[int, ...]) -> int:
     return analyse(net.trace(x)).total.macs
 
 
-def lists() -> Iterator[tuple[int, ...]]:
-    """Every list of up to four odd kernels, in rising order."""
-    for count in range(1, MOST_PARTS + 1):
+def lists(most: int) -> Iterator[tuple[int, ...]]:
+    """Every list of up to so many odd kernels, in rising order."""
+    for count in range(1, most + 1):
         yield from combinations_with_replacement(range(3, 16, 2), count)
 
 
@@ -410,35 +410,36 @@ def reaches(g: Given, kernels: Sequence[int]) -> bool:
     return bool(g.field + (max(kernels, default=1) - 1) * g.jump >= g.reach)
 
 
-def well_formed(value: Sequence[int]) -> bool:
-    """Odd kernels from 3 on, in one to four parts."""
-    return 1 <= len(value) <= MOST_PARTS and all(k >= 3 and k % 2 for k in value)
+def well_formed(g: Given, value: Sequence[int]) -> bool:
+    """Odd kernels from 3 on, in no more parts than are allowed."""
+    return 1 <= len(value) <= g.most and all(k >= 3 and k % 2 for k in value)
 
 
 def fits(g: Given, value: list[int]) -> bool:
     """Whether a design keeps to everything."""
-    return well_formed(value) and reaches(g, value) and bool(mixed_macs(g, value) <= g.budget)
+    return well_formed(g, value) and reaches(g, value) and bool(mixed_macs(g, value) <= g.budget)
 
 
 def cheapest(g: Given) -> list[int]:
     """The design of the fewest MACs, by trying all."""
-    enough = [list(each) for each in lists() if reaches(g, each)]
+    enough = [list(each) for each in lists(g.most) if reaches(g, each)]
     return min(enough, key=lambda each: (mixed_macs(g, each), len(each)))
 
 
 def deal_design(random: Random) -> Mapping[str, Any]:
     """A map somewhere in a network, and a budget that one kernel for all exceeds."""
     jump = random.choice((8, 16, 32))
-    needed, field = random.choice((7, 9, 11)), random.randrange(99, 400, 4)
+    needed, field = random.choice((7, 9, 11, 13, 15)), random.randrange(99, 400, 4)
     numbers = {
         "channels": random.randrange(96, 721, 12),
         "size": 224 // jump,
         "field": field,
         "jump": jump,
+        "most": random.choice((2, 3, 4)),
         "reach": field + (needed - 2) * jump + random.randrange(2, jump),
     }
     g = Given(**numbers)
-    low, high = mixed_macs(g, cheapest(g)), mixed_macs(g, [3, needed])
+    low, high = mixed_macs(g, cheapest(g)), mixed_macs(g, [3, needed] if g.most > 2 else [needed])
     budget = low + (high - low) * random.randint(20, 90) // 100
     return {**numbers, "budget": budget // 1000 * 1000}
 
@@ -449,8 +450,8 @@ DESIGN = Exercise(
     question=(
         "A mixed depthwise convolution, stride 1, works on {channels} channels of a {size}×{size} "
         "map, whose units see {field} pixels of the image, {jump} pixels apart. Choose its "
-        "kernels: a list of odd numbers from 3 on, one for each of at most 4 parts, split as in "
-        "7.3. Some channels must see at least {reach} pixels, and the whole may take at most "
+        "kernels: a list of odd numbers from 3 on, one for each of at most {most} parts, split as "
+        "in 7.3. Some channels must see at least {reach} pixels, and the whole may take at most "
         "{budget:,} MACs. Any list that keeps to both is right."
     ),
     kind=Row(Integer()),
@@ -460,6 +461,7 @@ DESIGN = Exercise(
         "size": 14,
         "field": 411,
         "jump": 16,
+        "most": 4,
         "reach": 530,
         "budget": 3_000_000,
     },
@@ -468,17 +470,17 @@ DESIGN = Exercise(
     accepts=fits,
     mistakes=(
         Mistake(
-            lambda g: [3, 4, max(cheapest(g)) - 1],
+            lambda g: [3, max(cheapest(g)) - 1],
             "A kernel is odd and 3 or larger here, so that it has a middle.",
             lambda g, value: any(k < 3 or k % 2 == 0 for k in value),
         ),
         Mistake(
-            lambda g: [3, 3, 3, 3, max(cheapest(g))],
-            "Too many parts, or none: 1 to 4 kernels.",
-            lambda g, value: not 1 <= len(value) <= MOST_PARTS,
+            lambda g: [3] * g.most + [max(cheapest(g))],
+            "Too many parts, or none: 1 to {most} kernels.",
+            lambda g, value: not 1 <= len(value) <= g.most,
         ),
         Mistake(
-            lambda g: [3, 5, max(cheapest(g)) - 2],
+            lambda g: [3, max(cheapest(g)) - 2],
             "No channel sees {reach} pixels. Which kernel does, by field + (kernel − 1) × distance "
             "of the units?",
             lambda g, value: not reaches(g, value),
@@ -496,7 +498,7 @@ DESIGN = Exercise(
     ),
     solution=lambda g: (
         f"The smallest kernel that sees {g.reach} pixels is {max(cheapest(g))}. In the last of "
-        f"four parts it serves a quarter of the channels; with 3×3 for the others that takes "
+        f"{g.most} parts it serves 1/{g.most} of the channels; with 3×3 for the others that takes "
         f"{mixed_macs(g, cheapest(g)):,} MACs, the fewest. For all channels it would take "
         f"{mixed_macs(g, [max(cheapest(g))]):,}."
     ),
@@ -605,6 +607,7 @@ BUILDER = Exercise(
     minutes=5,
     difficulty=3,
     config="mixnet_m, mixnet_l",
+    source="romulus0914/MixNet-PyTorch: mixnet.py scales a list of its class in place",
     remark=(
         "A test that builds one network never sees this. Build two in one process, in both orders."
     ),
