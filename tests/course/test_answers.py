@@ -99,3 +99,112 @@ def test_lesson_3():
     assert answer("3.5") == {"width": 0.75, "resolution": 128}
     assert lessons.prediction("3.a").answer() == pytest.approx(94.86, rel=CLOSE)
     assert lessons.prediction("3.b").answer() == pytest.approx(0.2629, rel=CLOSE)
+
+
+def parts(id: str, **given: Any) -> tuple[Any, ...]:
+    """The answer's values in order, without their names."""
+    return tuple(answer(id, **given).values())
+
+
+def mistaken(id: str) -> list[Any]:
+    """What each declared mistake of an exercise gives, without names."""
+    exercise = lessons.exercise(id)
+    numbers = judging.given(exercise)
+    values = [exercise.kind.read(mistake.value(numbers)) for mistake in exercise.mistakes]
+    return [tuple(v.values()) if isinstance(v, dict) else v for v in values]
+
+
+def test_lesson_8():
+    # google-research/receptive_field, README: 315 behind MobileNetV1's last convolution
+    fields = [3, 7, 11, 19, 27, 43, 59, 91, 123, 155, 187, 219, 251, 315]
+    assert answer("8.1") == fields
+    assert lessons.prediction("8.a").answer() == 315
+    # the same README: AlexNet's pool5 195, VGG-16's pool5 212; behind VGG-16's last convolution 196
+    alexnet = [(11, 4, 1), (3, 2, 1), (5, 1, 1), (3, 2, 1), *[(3, 1, 1)] * 3, (3, 2, 1)]
+    vgg16 = [w for convs in (2, 2, 3, 3, 3) for w in (*[(3, 1, 1)] * convs, (2, 2, 1))]
+    field = answer("8.2")
+    assert [field(alexnet), field(vgg16), field(vgg16[:-1])] == [195, 212, 196]
+    assert field([(1, 3, 1), (3, 1, 2)]) == 13  # 2 taps further, 2 units apart, 3 pixels each
+    # the same README: 483 for TF-slim's; torchvision's three 3x3 at half the jump: 56 less
+    assert parts("8.3") == (483, 427, 483)
+    # 1 1 1; 1 2 3 2 1; 1 3 6 7 6 3 1; 1 4 10 16 19 16 10 4 1
+    assert [answer("8.4", layers=n) for n in (1, 2, 3, 4)] == [3, 5, 7, 7]
+    assert answer("8.5") == [2, 2, 2, *[1] * 7]  # 15 + 7 x 16 = 127; 111 with one layer less
+    # Howard et al. 2019, Table 1: the first gate is in the first block of 40 channels
+    assert lessons.prediction("8.b").answer() == "stage3"
+    ends = [fields[-1] for fields in mistaken("8.1")[:4]]
+    assert ends == [377, 472, 29, 39]  # 1 + 2 x 188; 1 + 3 x 157; 1 + 2 x 14; 1 + 2 x 19
+    assert mistaken("8.3")[1] == (243, 215, 243)  # without the pool: 7 + 2 x 118, 28 less
+    assert mistaken("8.4")[:4] == [33, 6, 31, 22]
+
+
+def test_lesson_9():
+    # torchvision's ssdlite320: 3,234; yolov5 at 640: 25,200; qfgaohao's mb2-ssd-lite: 3,000
+    assert parts("9.1") == (3000, 3234, 25200)
+    assert answer("9.2")(side=416, stride=8, per_cell=[3, 3, 3]) == 10_647  # YOLOv3 and v4
+    assert answer("9.2")(side=300, stride=16, per_cell=[4, 6]) == 4 * 19**2 + 6 * 10**2
+    # hooks on torchvision's heads count the 158,054,400, too
+    assert parts("9.3") == (158_054_400, 1_378_944_000)
+    assert parts("9.3") == (400 * 672 * (2 * 9 + 6 * 95), 400 * 672 * 9 * 6 * 95)
+    assert parts("9.4") == (2 * 128 * 128, 2 * 128 * 128 * 20 * 20)
+    assert answer("9.5") == 448  # 6 x 1,050 boxes; at 480 they are 6 x 1,210
+    assert mistaken("9.1")[:4] == [
+        (6 * 426, 6 * 530, 25200),  # 18, 9, 4, 2, 1, 0 and 20, 10, 5, 2, 1, 0
+        (500, 539, 8400),
+        (240, 246, 420),
+        (2994, 3228, 25200),
+    ]
+    assert mistaken("9.3")[0] == (400 * 672 * (9 + 6 * 95), 1_378_944_000)
+    assert mistaken("9.3")[2] == (400 * 672 * (9 + 6 * 91), 400 * 672 * 9 * 6 * 91)
+    assert mistaken("9.4")[2] == (2 * 384 * 128, 2 * 384 * 128 * 400)
+
+
+def test_lesson_10():
+    assert parts("10.1") == (61, 31, 16, 961 / 256)
+    # ResNet's strides, as DeepLab gives them output strides 8 and 4
+    strides = [2, 2, 1, 2, 1, 2, 1]
+    assert answer("10.2")(strides, 8) == [(2, 1), (2, 1), (1, 1), (2, 1), (1, 1), (1, 1), (1, 2)]
+    assert answer("10.2")(strides, 4) == [(2, 1), (2, 1), (1, 1), (1, 1), (1, 2), (1, 2), (1, 4)]
+    # block 0, blocks 1 and 2, the backbone's last, the head's first; 32 x 32 - 16 x 16 positions
+    weights = 672 * (25 + 160) + 2 * 960 * (160 + 25 + 160) + 960 * 160 + 960 * 128
+    assert parts("10.3") == (10, 768 * weights)
+    assert parts("10.3") == (10, 816_537_600)
+    assert parts("10.4") == (595, 595, 659)  # 275 + 64 + 128 + 128; 275 + 3 x 128
+    assert parts("10.5") == (416, 576)
+    assert mistaken("10.3")[0] == (11, 768 * (weights + 112 * 672))
+    assert mistaken("10.3")[2] == (10, 1024 * weights)
+    assert mistaken("10.4")[3] == (595, 467, 467)  # 275 + 3 x 64
+
+
+def test_lesson_E():
+    # Howard et al. 2017, Table 7: 418, 290 and 186 M
+    assert answer("E.1") == [418_121_728, 290_675_200, 186_400_768]
+    printed_as = answer("E.2")
+    for printed, count, verdict in (
+        ("569 M", 568_740_352, "rounded"),  # Howard et al. 2017, Table 1
+        ("32 M", 32_578_560, "cut"),  # TF-slim, V2 0.5 at 128
+        ("3.47 M", 3_470_760, "rounded"),
+        ("66 M", 56_913_856, "neither"),
+        ("3 k", 2_500, "rounded"),
+        ("2 k", 2_500, "cut"),
+        ("2.4 k", 2_499, "cut"),
+    ):
+        assert printed_as(printed, count) == verdict
+    assert answer("E.3") == 209_069_792  # TF-slim, mobilenet_v2.md: 209 M
+    assert parts("E.4") == ("stem", 24 * 27 * 112 * 112)
+    # 196,416 weights work at 28 x 28 instead of 14 x 14 positions
+    typo = 300_774_272 + (28 * 28 - 14 * 14) * 196_416
+    assert parts("E.5") == (typo, typo + 32 * 32 * 112 * 112)
+    assert parts("E.6") == (256 * (576 + 1 + 1000), 256 * (576 + 1000))
+    # Szegedy et al. 2014, Table 1: inputs x outputs of the nine 5x5, by side of the map
+    places = 3584 * 28 * 28 + 9984 * 14 * 14 + 10240 * 7 * 7
+    assert parts("E.7") == (16 * places, 112 * 112 * (49 * 3 * 64 - 49 * 24 - 24 * 64))
+    # fvcore prints 314,193,216, thop 327,550,720
+    assert parts("E.8") == ((327_550_720 - 314_193_216 - 1280) // 2, 300_774_272)
+    assert mistaken("E.3")[3] == 204_986_592  # 320 fewer, each 240 x 7 x 7 + 1000
+    assert mistaken("E.5")[2][1] == 300_774_272 + 12_845_056
+    assert mistaken("E.7")[2:5] == [
+        (9 * places * 16 // 25, parts("E.7")[1]),
+        (9 * places, parts("E.7")[1]),
+        (25 * places, parts("E.7")[1]),
+    ]
