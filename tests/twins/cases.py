@@ -63,6 +63,18 @@ def build(name: str, **settings: Any) -> nn.Module:
     return module
 
 
+def blank(name: str, **settings: Any) -> nn.Module:
+    """The same with zeros for weights: enough where only layers and counts are looked at."""
+    with torch.device("meta"):
+        module = registry.build(name, **settings).eval()
+    module.to_empty(device="cpu")
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data.zero_()
+    if registry.task(name) != "classification":
+        module.raw = True
+    return module
+
+
 def twin(name: str, **settings: Any) -> nn.Module:
     """The same, with every batch norm as it might be after training (`randomise`)."""
     sized = fitting(name, {"resolution": (64, 64)} | settings)

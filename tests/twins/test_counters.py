@@ -24,7 +24,7 @@ from mobilenet_lab.interpreter_torch import Interpreted
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.net import Net
 
-from .cases import build, label
+from .cases import blank, build, label
 
 TOOLS = list(totals.TOOLS)
 SETTINGS = (
@@ -246,12 +246,12 @@ def check(trace: Trace, module: nn.Module) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_tool_prints_what_is_predicted(name: str, settings: dict[str, Any]) -> None:
     settings = fitting(name, settings)
-    check(registry.trace(name, **settings), build(name, **settings))
+    check(registry.trace(name, **settings), blank(name, **settings))
 
 
 @pytest.mark.parametrize("name", AS_PRINTED)
 def test_and_at_the_default_settings(name: str) -> None:
-    check(registry.trace(name), build(name))
+    check(registry.trace(name), blank(name))
 
 
 def test_the_module_comes_back_as_it_was() -> None:

@@ -16,7 +16,7 @@ from mobilenet_lab.counters import flop_counter, fvcore, torchinfo
 from mobilenet_lab.layers import Trace
 from mobilenet_lab.verification import verify_module
 
-from .cases import build, grid, label, outputs
+from .cases import blank, grid, label, outputs
 
 OPERATORS = {"input", "add", "mul", "concat", "split"}
 """Layers that are an operator in a forward and so no module."""
@@ -39,14 +39,14 @@ def modules_of(trace: Trace, module: nn.Module) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("name", "options"), grid(), ids=label)
 def test_verify_agrees(name: str, options: dict[str, Any]) -> None:
-    verification = verify_module(registry.trace(name, **options), build(name, **options))
+    verification = verify_module(registry.trace(name, **options), blank(name, **options))
     assert verification.ok, verification.differing
 
 
 @pytest.mark.parametrize(("name", "options"), grid(), ids=label)
 def test_every_row_is_a_module_of_the_same_cost(name: str, options: dict[str, Any]) -> None:
     """Names in running order, shapes, parameters and MACs, without the help of `verify`."""
-    trace, module = registry.trace(name, **options), build(name, **options)
+    trace, module = registry.trace(name, **options), blank(name, **options)
     ran: dict[str, tuple[int, ...]] = {}
 
     def watch(path: str, part: nn.Module) -> None:
@@ -84,7 +84,7 @@ def test_every_row_is_a_module_of_the_same_cost(name: str, options: dict[str, An
 @pytest.mark.parametrize(("name", "options"), grid(), ids=label)
 def test_every_hyperparameter_is_the_module_s(name: str, options: dict[str, Any]) -> None:
     """Two mistakes can make one cost, so the records themselves are compared, too."""
-    trace, module = registry.trace(name, **options), build(name, **options)
+    trace, module = registry.trace(name, **options), blank(name, **options)
     for path, layer in modules_of(trace, module).items():
         part = module.get_submodule(path)
         if isinstance(part, nn.Conv2d):
@@ -106,7 +106,7 @@ def test_every_hyperparameter_is_the_module_s(name: str, options: dict[str, Any]
 @pytest.mark.parametrize("name", NAMES)
 def test_the_honest_counters_agree_on_the_sum(name: str) -> None:
     """Sum of MACs = fvcore's conv + linear = FlopCounterMode / 2."""
-    trace, module = registry.trace(name), build(name)
+    trace, module = registry.trace(name), blank(name)
     image = torch.zeros(1, *trace.input_shape)
     total = analysis.analyse(trace).total
     operators = fvcore.count(module, image)[""]
@@ -120,7 +120,7 @@ def test_the_honest_counters_agree_on_the_sum(name: str) -> None:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_counts_of_a_batch_are_so_many_images(name: str, batch: int) -> None:
     settings = fitting(name, {"resolution": (64, 96)})
-    trace, module = registry.trace(name, **settings), build(name, **settings)
+    trace, module = registry.trace(name, **settings), blank(name, **settings)
     image = torch.zeros(batch, *trace.input_shape)
     operators = fvcore.count(module, image)[""]
     assert batch * analysis.analyse(trace).total.macs == operators["conv"] + operators["linear"]
@@ -131,7 +131,7 @@ def test_counts_of_a_batch_are_so_many_images(name: str, batch: int) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_closed_forms_are_what_the_tools_count(name: str) -> None:
     settings = fitting(name, {"resolution": (70, 51)})
-    trace, module = registry.trace(name, **settings), build(name, **settings)
+    trace, module = registry.trace(name, **settings), blank(name, **settings)
     image = torch.zeros(1, *trace.input_shape)
     by_torchinfo, by_fvcore = torchinfo.count(module, image), fvcore.count(module, image)
     for path, layer in modules_of(trace, module).items():
@@ -151,7 +151,7 @@ def test_closed_forms_are_what_the_tools_count(name: str) -> None:
 def test_any_settings_agree(name: str, **options: Any) -> None:
     """Small images at any width: parameters, MACs and the shape that comes out."""
     options = fitting(name, options)
-    trace, module = registry.trace(name, **options), build(name, **options)
+    trace, module = registry.trace(name, **options), blank(name, **options)
     image = torch.zeros(1, *trace.input_shape)
     total = analysis.analyse(trace).total
     assert total.params == sum(parameter.numel() for parameter in module.parameters())
