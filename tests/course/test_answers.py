@@ -3,6 +3,7 @@
 A lesson's answers are computed by the lab; a slip in both would go unseen without these.
 """
 
+from math import comb
 from typing import Any
 
 import pytest
@@ -112,6 +113,130 @@ def mistaken(id: str) -> list[Any]:
     numbers = judging.given(exercise)
     values = [exercise.kind.read(mistake.value(numbers)) for mistake in exercise.mistakes]
     return [tuple(v.values()) if isinstance(v, dict) else v for v in values]
+
+
+def test_lesson_4():
+    # by hand: the products are 8 -2 -8 2, -6 0 2 -4, 0 3 8 5, -2 -1 -2 -3
+    assert answer("4.1") == [2, 1, 3, 0]
+    assert mistaken("4.1") == [[2, 2, 4, 0], [2, 2, 0, 4], [1, 1, 2, 2], [4, 3, 3, 4]]
+    # lists of patterns: 2 of 2, 3 of 4, 4 of 8, 6 of 32
+    pytest.importorskip("sympy")
+    share = answer("4.2")
+    (n,) = share.free_symbols
+    assert [float(share.subs(n, units)) for units in (1, 2, 3, 5)] == [1, 0.75, 0.5, 0.1875]
+    assert answer("4.3") == 7 / 64
+    assert mistaken("4.3")[:6] == [0, 1 / 64, 6 / 64, 57 / 64, 22 / 64, 1]
+    # sums of math.comb: of 2^54 patterns fewer than one in 1,000 has at most 15 units on
+    assert sum(comb(54, on) for on in range(16)) * 1_000 < 2**54
+    assert sum(comb(53, on) for on in range(16)) * 1_000 >= 2**53
+    assert answer("4.4") == 54
+    assert mistaken("4.4") == [14, 56, 32, 16, 53, 10]
+    # by hand: largest sums 18 - 18 = 0, 0 + 0 = 0, 6 - 5 = 1
+    kernels = [[1, -1, 2, 0], [-1, -2, 0, 0], [1, 0, -9, 0]]
+    assert answer("4.5")(kernels, [-18, 0, -5], 6) == 2
+    assert lessons.prediction("4.a").answer() == 6 / 32
+    assert lessons.prediction("4.b").answer() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_lesson_5():
+    # Table 2 of arXiv 1801.04381: n = 1, 2, 3, 4, 3, 3, 1
+    assert answer("5.1") == {"blocks": 17, "residuals": 10}
+    assert mistaken("5.1") == [
+        *((19, 10), (7, 10), (20, 10), (10, 17), (17, 17), (17, 13)),
+    ]
+    # by hand: 2 channels, 3 times as wide, 3x3, to 2: 12 + 54 + 12
+    pytest.importorskip("sympy")
+    cost = answer("5.2")
+    values = {"t": 3, "c": 2, "k": 3, "d": 2}
+    assert cost.subs({symbol: values[symbol.name] for symbol in cost.free_symbols}) == 78
+    # by hand, MobileNetV2's second and third block
+    macs = answer("5.3")
+    second = 112**2 * 16 * 96 + 56**2 * 96 * (9 + 24)
+    assert macs(h=112, w=112, c_in=16, c_out=24, t=6, kernel=3, stride=2) == second
+    third = 56**2 * 144 * (24 + 9 + 24)
+    assert macs(h=56, w=56, c_in=24, c_out=24, t=6, kernel=3, stride=1) == third
+    # without an expansion, 7x5 at stride 2 to 4x3
+    assert macs(h=7, w=5, c_in=8, c_out=4, t=1, kernel=5, stride=2) == 4 * 3 * 8 * (25 + 4)
+    # dmlc/gluon-cv pull request 773: 313.62 million, and 300.77 without the convolution
+    assert parts("5.4") == ("stage1.0", 112, 32, 32)
+    assert 112**2 * 32 * 32 == 12_845_056 == 313_619_328 - 300_774_272
+    question = judging.asked(lessons.exercise("5.4"), judging.given(lessons.exercise("5.4")))
+    assert "313,619,328" in question
+    assert "300,774,272" in question
+    # by hand: 8,000,000 / 1,260,672 = 6.3; 238,592 bytes are left, 3,920 a channel, so 60 of 192
+    assert parts("5.5") == (6, 4)
+    assert mistaken("5.5") == [
+        *((12, 4), (3, 4), (9, 4), (7, 4), (6, 1), (6, 2), (6, 3), (6, 5)),
+    ]
+    assert lessons.prediction("5.a").answer() == (56**2 * 64 * (256 + 9 * 64 + 256)) / third
+    assert lessons.prediction("5.b").answer() == 1  # 2 x 96 x 112^2 floats, 3 x 256 x 56^2 floats
+
+
+def test_lesson_6():
+    # by hand: 423,360 + 15,052,800 + 20,070,400 - 1,228,800
+    assert answer("6.1") == 34_317_760
+    assert mistaken("6.1") == [
+        *(35_546_560, 19_660_800, -24_664_640, 33_894_400, 440_320_000, 68_635_520),
+    ]
+    h_swish = answer("6.2")
+    values = {-4: 0, -3: 0, -1.5: -0.375, 0: 0, 1: 2 / 3, 3: 3, 5: 5}
+    assert {x: h_swish(x) for x in values} == pytest.approx(values)
+    # the squeezed channels of torchvision's mobilenet_v3_large; a tie; the least
+    rounded = {18: 24, 30: 32, 60: 64, 120: 120, 168: 168, 240: 240, 12: 16, 11: 16, 3: 8}
+    assert {value: answer("6.3")(value, 8) for value in rounded} == rounded
+    assert answer("6.4") == {"layer": "stage5.1", "ratio": pytest.approx(-0.70 / 1.10)}
+    others = ("stage5.1", "stage5.1", "stage2.1", "stage3.0", "stage4.0", "stage6.1")
+    assert tuple(layer for layer, _ in mistaken("6.4")) == others
+    # torchvision has 5,483,032 parameters; with exp // 4 it has 5,481,198
+    assert parts("6.5") == (5_483_032 - 5_481_198, 0, 8)
+    counts = mistaken("6.5")
+    assert counts[:4] == [(1_834, 15, 8), (912, 0, 8), (1_824, 0, 8), (674, 0, 8)]
+    assert [changed for *_, changed in counts[4:]] == [5, 2, 12]
+    assert lessons.prediction("6.a").answer() == pytest.approx(100 * 1_512_280 / 5_483_032)
+    assert lessons.prediction("6.b").answer() == pytest.approx(100 * 1_507_200 / 216_589_760)
+
+
+def test_lesson_7():
+    # by hand, from the tables of MixNet-S: 3, 7, 11, 19, 43, 139, 187, 315, 411; then 16 (k - 1)
+    assert answer("7.1") == [443, 475, 507, 539]
+    assert mistaken("7.1") == [
+        *([459, 491, 523, 555], [413, 415, 417, 419], [427, 443, 459, 475]),
+        *([539, 539, 539, 539], [48, 80, 112, 144]),
+    ]
+    # by hand: c > 25 - 18
+    assert answer("7.2") == 8
+    assert mistaken("7.2") == [7, 19, 17, 4]
+    # by hand: 25 channels in 9, 8 and 8, at 4 x 4 positions
+    macs = answer("7.3")
+    assert macs(25, [3, 5, 7], 7, 2) == (9 * 9 + 8 * 25 + 8 * 49) * 16
+    assert macs(8, [3, 5], 5, 1) == 900 + 2_500
+    # by hand: 14^2 x (270 x 9 + 90 x 81); 411 + 8 x 16 = 539 is the first from 530 on
+    assert answer("7.4") == [3, 3, 3, 9]
+    design = lessons.exercise("7.4")
+    found = judging.solved(design, judging.given(design))
+    assert "1,905,120" in found
+    for kernels, right in (
+        *(([3, 5, 7, 9], True), ([9, 3, 3, 3], True), ([3, 5, 9], True), ([3, 3, 3, 11], True)),
+        *(([3, 9], False), ([9], False), ([3, 5, 7], False), ([3, 3, 8], False)),
+        *(([3, 3, 3, 3, 9], False), ([1, 1, 9], False), ([], False)),
+    ):
+        verdict = judging.judge(design, kernels, judging.given(design))
+        assert verdict.correct is right, kernels
+    # MixNet-L in tensorflow/tpu, mixnet_builder.py, is MixNet-M times 1.3
+    table = [[24, 1], [32, 2], [40, 4], [80, 4], [120, 4], [200, 4]]
+    large, medium = [32, 40, 56, 104, 160, 264], [24, 32, 40, 80, 120, 200]
+    assert answer("7.5")(table, [1.3, 1.3, 1.0]) == [large, large, medium]
+    # by hand, from the tables of MixNet-S: channels, kernels, side of the output
+    mixed = [(16, [3], 112), (96, [3], 56), (72, [3], 56), (144, [3, 5, 7], 28)]
+    mixed += [(240, [3, 5], 28)] * 3 + [(240, [3, 5, 7], 14)] + [(480, [3, 5], 14)] * 2
+    mixed += [(480, [3, 5, 7], 14)] + [(360, [3, 5, 7, 9], 14)] * 2
+    mixed += [(720, [3, 5, 7, 9, 11], 7)] + [(1200, [3, 5, 7, 9], 7)] * 2
+    macs = sum(c // len(ks) * sum(k**2 for k in ks) * side**2 for c, ks, side in mixed)
+    assert lessons.prediction("7.a").answer() == pytest.approx(100 * macs / 239_173_360)
+    # arXiv 2203.06717: kernel, channels, side and blocks of RepLKNet-31B's stages
+    stages = ((31, 128, 56, 2), (29, 256, 28, 2), (27, 512, 14, 18), (13, 1024, 7, 2))
+    more = sum(k**2 * c * side**2 * n * (c - 1) for k, c, side, n in stages)
+    assert lessons.prediction("7.b").answer() == pytest.approx(1 + more / 15_353_525_248)
 
 
 def test_lesson_8():
