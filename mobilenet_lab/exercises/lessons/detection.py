@@ -427,7 +427,7 @@ ONE_INDEX = Exercise(
         "the map *before* a 1×1 convolution that halves its channels: {whole}. Row 19 is a C3 "
         "block: two 1×1 convolutions (no bias, each followed by batch norm) read the whole of row "
         "18, each makes {half} channels, and what follows reads only these.\n\n"
-        "For an image of {side}×{side}, how many parameters and MACs more has the second build? "
+        "For an image of {side}×{side}, how many more parameters and MACs has the other build? "
         "Give `(params, macs)`."
     ),
     kind=Values({"params": Integer(), "macs": Integer()}),
