@@ -285,8 +285,8 @@ receptive fields of one ResNet-50.)
 
 {{ clinic.claims() }}
 
-And the whole record, network by network: how many printed numbers are equal as printed, explained by
-another way of counting, and not reproducible.
+And the whole record, network by network: how many numbers are printed, and how many of them no count
+gives.
 """
 
 # %%

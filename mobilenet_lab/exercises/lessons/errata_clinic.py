@@ -481,9 +481,10 @@ TWO_ERRORS = Exercise(
         "In the first version of the MobileNetV2 paper, Table 2 gives the 64-channel maps the size "
         "28×28. That takes stride 1 in the 64-channel row and stride 2 in the 96-channel row; it "
         "should be 2 and 1. A port that followed it was measured at {port} M MACs. Edit the "
-        "exported table so and count: how many MACs does the typo give? Not {port} M. The port "
+        "exported table so and count: how many MACs does the typo give? Not yet {port} M. The port "
         "also had lesson 5's error, an expansion in the block with t = 1 (a 1×1 convolution from "
-        "32 to 32 channels). How many MACs do both together give? `(typo, both)`."
+        "32 to 32 channels). How many MACs do both together give? Give "
+        "`(typo, both)`."
     ),
     kind=Values({"typo": Integer(), "both": Integer()}),
     unit="MACs",
@@ -580,7 +581,7 @@ HIDDEN = Exercise(
         "its fifth 2.5 M and 56 M. In the code, {last} features stand behind the pool of 576 "
         "channels; Large has 1280, and the early Small may have had as many. With {classes} "
         "classes, how many parameters and how many MACs do {draft} features take more than {last}? "
-        "Both layers have biases. `(params, macs)`."
+        "Both layers have biases. Give `(params, macs)`."
     ),
     kind=Values({"params": Integer(), "macs": Integer()}),
     unit="",
@@ -691,7 +692,7 @@ SAVINGS = Exercise(
         "kernels in all nine branches that should have 5×5. The authors' first layer was not a 7×7 "
         "convolution from 3 to 64 channels but a separable one: 8 depthwise 7×7 filters for each "
         "channel, then 1×1 from 24 to 64, at 112×112 positions. How many MACs does each save "
-        "against the printed table? `(slip, stem)`."
+        "against the printed table? Give `(slip, stem)`."
     ),
     kind=Values({"slip": Integer(), "stem": Integer()}),
     unit="MACs",
@@ -799,7 +800,7 @@ TOOLS = Exercise(
         "4 for each element of batch norm and 1 for each that the pool reads or writes. The pool "
         f"reads {pooled(g)[0]}×{pooled(g)[1]}×{pooled(g)[1]} and writes {pooled(g)[0]}. From the "
         "two numbers alone: how many elements does batch norm read, and how many MACs has the "
-        "network? `(elements, macs)`."
+        "network? Give `(elements, macs)`."
     ),
     kind=Values({"elements": Integer(), "macs": Integer()}),
     unit="",
@@ -943,7 +944,7 @@ CLAIMS = (
         "not reproducible; the V1 paper's 569 M is",
     ),
     Claim(
-        "0.58 million mult-adds",
+        "MobileNetV1 for telling places: 0.58 million mult-adds",
         "arXiv 1704.04861, section 4.4",
         lambda: (
             f"{(macs('mobilenet_v1') - classifier_macs(1) + PLACES * M) / 10**9:.2f} billion with "
@@ -952,7 +953,7 @@ CLAIMS = (
         "the number is right, the word is not",
     ),
     Claim(
-        "width 0.75 at 128 pixels: 166 M",
+        "MobileNetV1, width 0.75 at 128 pixels: 166 M",
         "arXiv 1704.04861, Table 14, row 4",
         lambda: (
             f"{millions(macs('mobilenet_v1', width=0.75, resolution=128))} at 128, "
@@ -961,13 +962,13 @@ CLAIMS = (
         "the row is 160's",
     ),
     Claim(
-        "width 0.25 at 192 pixels: 34 M",
+        "MobileNetV1, width 0.25 at 192 pixels: 34 M",
         "TF-slim, mobilenet_v1.md",
         lambda: f"{macs('mobilenet_v1', width=0.25, resolution=192):,}",
         "a misprint",
     ),
     Claim(
-        "4.24 M parameters",
+        "MobileNetV1: 4.24 M parameters",
         "TF-slim, mobilenet_v1.md",
         lambda: (
             f"{params('mobilenet_v1'):,}; {third_vectors():,} with 1001 classes and a third "
@@ -976,7 +977,7 @@ CLAIMS = (
         "explained by another convention",
     ),
     Claim(
-        "19 residual bottlenecks",
+        "MobileNetV2: 19 residual bottlenecks",
         "arXiv 1801.04381, section 4",
         lambda: f"{sum(row.n for row in TABLE_2)} in its Table 2",
         "the table is what everyone built (lesson 5)",
@@ -988,10 +989,10 @@ CLAIMS = (
             f"{millions(params('mobilenet_v2', width=1.4), 2)}, "
             f"{millions(macs('mobilenet_v2', width=1.4))}"
         ),
-        "**not reproducible** by anyone so far",
+        "**not reproducible** so far",
     ),
     Claim(
-        "squeeze-and-excitation at Small's last convolution",
+        "MobileNetV3-Small: squeeze-and-excitation at the last convolution",
         "arXiv 1905.02244v5, Table 2",
         lambda: (
             f"{tick():,} parameters more, "
@@ -1010,7 +1011,7 @@ CLAIMS = (
         "MixNet-S, M, L: 256, 360, 565 M",
         "arXiv 1907.09595, Table 2",
         lambda: ", ".join(millions(macs(f"mixnet_{size}")) for size in "sml"),
-        "**not reproducible** by anyone so far; the parameters agree (lesson 7)",
+        "**not reproducible** so far; the parameters agree (lesson 7)",
     ),
     Claim(
         "MobileNetV4-Conv-M: 9.2 M parameters",
