@@ -44,7 +44,7 @@ class MissingPackageError(LabError):
 def quoted(value: object, longest: int = 40) -> str:
     """`value` as a sentence quotes it; what is too long for one is only pointed at."""
     text = repr(value)
-    return text if len(text) < longest else "that"
+    return text if len(text) < longest and "\n" not in text else "that"
 
 
 def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:

@@ -65,7 +65,8 @@ def printing() -> Iterator[None]:
     """
     if sys.stdout is None:
         raise LabError("there is no standard output to print to")
-    if sys.stdout.encoding.lower().replace("-", "") != "utf8":
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"  # of text in memory, none
+    if encoding.lower().replace("-", "") != "utf8":
         codecs.register_error("plain", _plain_letters)
         sys.stdout.reconfigure(errors="plain")  # type: ignore[union-attr]
     try:

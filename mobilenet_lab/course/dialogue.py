@@ -11,7 +11,15 @@ from typing import Any
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.exercises import judging, lessons, log, typed
 from mobilenet_lab.exercises.kinds import Function
-from mobilenet_lab.exercises.records import Exercise, Given, State, Verdict, WrongKind, told
+from mobilenet_lab.exercises.records import (
+    Exercise,
+    Given,
+    State,
+    Verdict,
+    WrongKind,
+    sentence,
+    told,
+)
 from mobilenet_lab.exercises.showing import LOOKS
 from mobilenet_lab.networks import attribute_of
 from mobilenet_lab.output import printing
@@ -92,7 +100,7 @@ class Task:
             else:
                 answer = typed.answer(text, kind)
         except WrongKind as error:
-            return Verdict(self.exercise.id, State.wrong_kind, f"{error}.")
+            return Verdict(self.exercise.id, State.wrong_kind, sentence(error))
         return judging.judge(self.exercise, answer, self.given)
 
 
@@ -143,7 +151,7 @@ def work(task: Task, lines: Callable[[], Iterator[str]] | None = None) -> bool:
                     if voice.verdict(task.judge(line)):
                         return True
                 except LabError as error:
-                    voice.say(f"{error}.")
+                    voice.say(sentence(error))
     return False
 
 

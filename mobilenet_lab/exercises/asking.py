@@ -7,11 +7,19 @@ raises unless the answer is right.
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.exercises import judging, lessons, log
-from mobilenet_lab.exercises.records import Exercise, Given, State, Verdict, WrongKind, told
+from mobilenet_lab.exercises.records import (
+    Exercise,
+    Given,
+    State,
+    Verdict,
+    WrongKind,
+    sentence,
+    told,
+)
 from mobilenet_lab.exercises.showing import Note, show
 
 STRICT = "MOBILENET_LAB_STRICT"
@@ -35,7 +43,7 @@ def _kindly(ask: Callable[P, R]) -> Callable[P, R | None]:
         except LabError as error:
             if os.environ.get(STRICT):
                 raise
-            show(Note("wrong", f"{error}."))
+            show(Note("wrong", sentence(error)))
             return None
 
     return asked
@@ -112,13 +120,13 @@ def exercise(id: str, seed: int | None = None) -> Task:
 def predict(id: str, guess: object = ...) -> None:
     """Records a guess; it is never marked, and `reveal` compares it later."""
     found = lessons.prediction(id)
-    if guess is ...:
-        show(Note("open", "Put your guess in place of the dots.", f"{found.id} no guess yet"))
-        return
     try:
-        value = found.kind.read(guess)
+        value = judging.read(found.kind, guess)
     except WrongKind as error:
-        show(Note("wrong", f"{error}.", "Not recorded"))
+        show(Note("wrong", sentence(error), "Not recorded"))
+        return
+    if value is ...:
+        show(Note("open", "Put your guess in place of the dots.", f"{found.id} no guess yet"))
         return
     trouble = log.record(log.Attempt(found.id, "predicted", value=value))
     unit = f" {found.unit}" if found.unit else ""
@@ -129,12 +137,13 @@ def predict(id: str, guess: object = ...) -> None:
 def reveal(id: str) -> None:
     """Shows the last guess beside the number; nothing before there is a guess."""
     found = lessons.prediction(id)
-    guess: Any = log.guess(found.id)
-    if guess is None:
+    try:
+        guess = found.kind.read(log.guess(found.id))
+    except WrongKind:
         text = f'First guess: `predict("{found.id}", ...)`. A guess is never marked.'
         show(Note("open", text, f"{found.id} no guess yet"))
         return
-    guess, right = found.kind.read(guess), found.kind.read(found.answer())
+    right = found.kind.read(found.answer())
     unit = f" {found.unit}" if found.unit else ""
     text = f"It is **{found.kind.show(right)}**{unit}; you predicted {found.kind.show(guess)}"
     if isinstance(right, int | float) and isinstance(guess, int | float) and guess != right:

@@ -5,20 +5,33 @@ from typing import Any
 
 from mobilenet_lab.errors import LabError
 from mobilenet_lab.exercises.kinds import Function
-from mobilenet_lab.exercises.records import Exercise, Given, State, Verdict, WrongKind, told
+from mobilenet_lab.exercises.records import (
+    Exercise,
+    Given,
+    Kind,
+    State,
+    Verdict,
+    WrongKind,
+    sentence,
+    told,
+)
 
 DEALS = 200
 """Tries to deal numbers under which every mistake can be told from the answer and the others."""
+
+LARGEST_SEED = 10**18
 
 
 def given(exercise: Exercise, seed: int | None = None) -> Given:
     """The numbers of the notebook, or those that `seed` deals.
 
     Raises:
-        LabError: the exercise has no other numbers.
+        LabError: the exercise has no other numbers, or `seed` is no whole number.
     """
     if seed is None:
         return Given(**exercise.given)
+    if type(seed) is not int or abs(seed) >= LARGEST_SEED:
+        raise LabError("a seed is an int of at most 18 digits")
     if exercise.deal is None:
         raise LabError(f"exercise {exercise.id} has no other numbers than the notebook's")
     random = Random(f"{exercise.id} {seed}")
@@ -31,13 +44,11 @@ def given(exercise: Exercise, seed: int | None = None) -> Given:
 
 def distinct(exercise: Exercise, numbers: Given) -> bool:
     """Whether each declared mistake is wrong, and is met by its own message."""
-    for mistake in exercise.mistakes:
-        verdict = judge(exercise, mistake.value(numbers), numbers)
-        if verdict.state is not State.not_yet:
-            return False
-        if verdict.message != told(mistake.message, numbers):
-            return False
-    return True
+    verdicts = (judge(exercise, each.value(numbers), numbers) for each in exercise.mistakes)
+    return all(
+        (verdict.state, verdict.message) == (State.not_yet, told(mistake.message, numbers))
+        for verdict, mistake in zip(verdicts, exercise.mistakes, strict=True)
+    )
 
 
 def judge(exercise: Exercise, answer: object, numbers: Given) -> Verdict:
@@ -46,20 +57,13 @@ def judge(exercise: Exercise, answer: object, numbers: Given) -> Verdict:
     Raises:
         MissingPackageError: reading it needs a package that is not installed.
     """
-    kind = exercise.kind
     try:
-        if _blank(answer) or (isinstance(kind, Function) and kind.blank(answer)):
-            return Verdict(exercise.id, State.not_attempted)
-        value = kind.read(answer)
+        value = read(exercise.kind, answer)
     except WrongKind as error:
-        end = "" if str(error).endswith("?") else "."
-        return Verdict(exercise.id, State.wrong_kind, f"{error}{end}")
-    except LabError:
-        raise
-    except Exception as error:  # an object of the student's that raises when it is looked at
-        message = f"It cannot be read as {kind.expected}: {type(error).__name__}."
-        return Verdict(exercise.id, State.wrong_kind, message)
-    right = kind.read(exercise.answer(numbers))
+        return Verdict(exercise.id, State.wrong_kind, sentence(error))
+    if value is ...:
+        return Verdict(exercise.id, State.not_attempted)
+    right = exercise.kind.read(exercise.answer(numbers))
     try:
         return _compared(exercise, value, right, numbers)
     except LabError:
@@ -67,6 +71,24 @@ def judge(exercise: Exercise, answer: object, numbers: Given) -> Verdict:
     except Exception as error:  # a value too large, or too odd, to compute with
         message = f"It cannot be compared with the answer: {type(error).__name__}."
         return Verdict(exercise.id, State.not_yet, message)
+
+
+def read(kind: Kind, answer: object) -> Any:
+    """The value that a student means by `answer`; `...` if nothing is filled in.
+
+    Raises:
+        WrongKind: it is none of this kind.
+        MissingPackageError: reading it needs a package that is not installed.
+    """
+    try:
+        if _blank(answer) or (isinstance(kind, Function) and kind.blank(answer)):
+            return ...
+        return kind.read(answer)
+    except (WrongKind, LabError):
+        raise
+    except Exception as error:  # an object of the student's that raises when it is looked at
+        reason = type(error).__name__
+        raise WrongKind(f"it cannot be read as {kind.expected}: {reason}") from None
 
 
 def _compared(exercise: Exercise, value: Any, right: Any, numbers: Given) -> Verdict:

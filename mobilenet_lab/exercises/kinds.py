@@ -5,16 +5,21 @@ Counts are compared with ==; only measured or divided numbers have a tolerance.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
+from io import StringIO
 from random import Random
 from typing import Any
 
 from mobilenet_lab.errors import MissingPackageError, nearest, quoted
-from mobilenet_lab.exercises.records import Kind, WrongKind
+from mobilenet_lab.exercises.records import Kind, WrongKind, sentence
+from mobilenet_lab.exercises.symbolic import alike, at, formula, understood, written
 
 TRIALS = 40
 """Random cases on which a function is tried."""
+LARGEST = 1e30
+"""No answer is as large; what is larger was typed by accident."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Integer:
         number = _plain_number(answer, self.expected)
         if isinstance(number, float):
             if not number.is_integer():
-                raise WrongKind(f"{number:g} has a fraction, and the answer is {self.expected}")
+                raise WrongKind(f"{number} has a fraction, and the answer is {self.expected}")
             return int(number)
         return number
 
@@ -54,11 +59,8 @@ class Number:
     expected: str = "a number"
 
     def read(self, answer: object) -> float:
-        """Any finite number."""
-        number = _plain_number(answer, self.expected)
-        if not math.isfinite(number):
-            raise WrongKind(f"{number} is not {self.expected} that could be compared")
-        return float(number)
+        """Any number."""
+        return float(_plain_number(answer, self.expected))
 
     def same(self, value: float, right: float) -> bool:
         """Within the tolerance."""
@@ -218,14 +220,14 @@ class Expression:
         return f"a formula in {', '.join(self.symbols)}"
 
     def read(self, answer: object) -> Any:
-        """A SymPy expression in positive symbols of these names."""
+        """A SymPy expression in positive symbols of these names: + - * / and powers."""
         try:
             import sympy
         except ImportError:
             raise MissingPackageError("SymPy", "course", "an answer in symbols") from None
         symbols = {name: sympy.Symbol(name, positive=True) for name in self.symbols}
         if isinstance(answer, str):
-            answer = _parsed(answer, symbols)
+            answer = formula(answer, symbols)
         try:
             found = sympy.sympify(answer, strict=True)
         except (sympy.SympifyError, TypeError, ValueError):
@@ -235,31 +237,36 @@ class Expression:
         others = sorted({s.name for s in found.free_symbols} - set(symbols))
         if others:
             raise WrongKind(f"the answer is {self.expected}; yours has {', '.join(others)} in it")
-        return sympy.nsimplify(found.xreplace({s: symbols[s.name] for s in found.free_symbols}))
+        for part in sympy.preorder_traversal(found):
+            if not understood(part):
+                raise WrongKind(f"the answer has + - * / and powers only, not {quoted(part)}")
+        return found.xreplace({s: symbols[s.name] for s in found.free_symbols})
 
     def same(self, value: Any, right: Any) -> bool:
-        """Whether their difference simplifies to 0."""
-        import sympy
+        """Whether they come to the same numbers at each point.
 
-        difference = sympy.expand(value - self.read(right))
-        return difference == 0 or bool(sympy.simplify(difference) == 0)
+        Exactly so, but for roots and decimals. To expand and simplify can take for ever.
+        """
+        return all(alike(at(value, point), at(right, point)) for point in self._points())
 
     def show(self, value: Any) -> str:
         """As Python writes it, but with · and ^: stars are Markdown's."""
         return str(value).replace("**", "^").replace("*", "·")
 
     def difference(self, value: Any, right: Any) -> str:
-        """Both at one point, the first of a few where they differ."""
-        right = self.read(right)
-        symbols = sorted(right.free_symbols, key=str)
-        primes = (2, 3, 5, 7, 11, 13, 17, 19)
-        points = [dict(zip(symbols, primes[first:], strict=False)) for first in range(4)]
-        point = next((p for p in points if value.subs(p) != right.subs(p)), points[0])
-        where = ", ".join(f"{symbol} = {number}" for symbol, number in point.items())
+        """Both at one point, the first where they differ."""
+        point = next(p for p in self._points() if not alike(at(value, p), at(right, p)))
+        used = {symbol.name for symbol in value.free_symbols | right.free_symbols}
+        where = ", ".join(f"{name} = {number}" for name, number in point.items() if name in used)
         return (
-            f"Try it with small numbers: at {where} yours is {value.subs(point)}, "
-            f"and it should be {right.subs(point)}."
+            f"Try it with small numbers: at {where} yours is {written(at(value, point))}, "
+            f"and it should be {written(at(right, point))}."
         )
+
+    def _points(self) -> list[dict[str, int]]:
+        """Small and different numbers for the symbols."""
+        primes = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29)
+        return [dict(zip(sorted(self.symbols), primes[start:], strict=False)) for start in range(6)]
 
 
 @dataclass(frozen=True)
@@ -287,7 +294,7 @@ class Function:
         if not callable(answer):
             return False
         try:
-            return answer(**deepcopy(self.cases(Random(0)))) is ...
+            return _called(answer, self.cases(Random(0))) is ...
         except (Exception, SystemExit):  # whatever a student's function raises
             return False
 
@@ -301,23 +308,23 @@ class Function:
 
     def difference(self, value: Callable[..., Any], right: Callable[..., Any]) -> str:
         """The smallest case on which it goes wrong, and how."""
-        case = min(
-            (case for case in self._dealt() if not self._agree(value, right, case)),
-            key=lambda case: len(repr(case)),
-        )
+        wrong = [case for case in self._dealt() if not self._agree(value, right, case)]
+        if not wrong:
+            return "It does not return the same each time that it is called."
+        case = min(wrong, key=lambda case: len(repr(case)))
         call = ", ".join(f"{name}={argument!r}" for name, argument in case.items())
-        shown = self.result.show(self.result.read(right(**deepcopy(case))))
+        shown = self.result.show(self.result.read(_called(right, case)))
         try:
-            found = value(**deepcopy(case))
+            found = _called(value, case)
         except (Exception, SystemExit) as error:  # whatever a student's function raises
-            return f"{self.name}({call}) raised {type(error).__name__}: {error}."
+            reason = f"{error}".partition("\n")[0][:200]
+            return f"{self.name}({call}) raised {type(error).__name__}: {reason}."
         if found is None:
             return f"{self.name}({call}) returned nothing; has it a `return`?"
         try:
             mine = self.result.show(self.result.read(found))
         except WrongKind as error:
-            end = "" if str(error).endswith("?") else "."
-            return f"{self.name}({call}): {error}{end}"
+            return f"{self.name}({call}): {sentence(error)}"
         return f"{self.name}({call}) is {mine}, and it should be {shown}."
 
     def _dealt(self) -> list[Mapping[str, Any]]:
@@ -327,13 +334,32 @@ class Function:
         self, value: Callable[..., Any], right: Callable[..., Any], case: Mapping[str, Any]
     ) -> bool:
         try:
-            found = self.result.read(value(**deepcopy(case)))
+            found = self.result.read(_called(value, case))
         except (Exception, SystemExit):  # whatever a student's function raises
             return False
-        return self.result.same(found, self.result.read(right(**deepcopy(case))))
+        return self.result.same(found, self.result.read(_called(right, case)))
+
+
+def _called(function: Callable[..., Any], case: Mapping[str, Any]) -> Any:
+    """What it returns for its own copy of the arguments; what it prints is not shown."""
+    with redirect_stdout(StringIO()):
+        return function(**deepcopy(case))
 
 
 def _plain_number(answer: object, expected: str) -> int | float:
+    if not callable(answer) and callable(getattr(answer, "item", None)):  # NumPy, PyTorch
+        try:
+            answer = answer.item()  # type: ignore[attr-defined]
+        except (ValueError, RuntimeError, TypeError):
+            raise WrongKind(f"that has several values, and the answer is {expected}") from None
+    number = _number(answer, expected)
+    if not abs(number) < LARGEST:  # nor is nan
+        shown = number if isinstance(number, float) else "a number of so many digits"
+        raise WrongKind(f"{shown} cannot be the answer; it is {expected}")
+    return number
+
+
+def _number(answer: object, expected: str) -> int | float:
     if isinstance(answer, bool):
         raise WrongKind(f"{answer} is a truth value, and the answer is {expected}")
     if isinstance(answer, tuple | list):
@@ -346,21 +372,14 @@ def _plain_number(answer: object, expected: str) -> int | float:
                 f"if you mean one, write {together}"
             )
         raise WrongKind(f"that is a {type(answer).__name__}, and the answer is {expected}")
-    if isinstance(answer, str):
+    if isinstance(answer, str | bytes | bytearray):
         raise WrongKind("that is text; write the number without quotation marks")
     if callable(answer):
         raise WrongKind("that is a function; call it, and hand over what it returns")
-    item = getattr(answer, "item", None)  # NumPy, PyTorch
-    if callable(item):
-        try:
-            answer = item()
-        except (ValueError, RuntimeError, TypeError):
-            raise WrongKind(f"that has several values, and the answer is {expected}") from None
     if isinstance(answer, int | float):
         return answer
-    if getattr(answer, "is_number", False):  # SymPy, without symbols
-        whole: Any = answer
-        return int(whole) if whole.is_integer else float(whole)
+    if getattr(answer, "is_number", False) and getattr(answer, "is_integer", False):  # SymPy
+        return int(answer)  # type: ignore[call-overload, no-any-return]
     if getattr(answer, "free_symbols", None):
         raise WrongKind(f"that still has symbols in it, and the answer is {expected}")
     try:
@@ -372,19 +391,17 @@ def _plain_number(answer: object, expected: str) -> int | float:
 def _items(answer: object, expected: str) -> list[Any]:
     tolist = getattr(answer, "tolist", None)  # NumPy, PyTorch
     items = tolist() if callable(tolist) else answer
-    if isinstance(items, str) or not isinstance(items, Sequence):
+    if isinstance(items, str | bytes | bytearray) or not isinstance(items, Sequence):
         raise WrongKind(f"the answer is {expected}")
     return list(items)
 
 
 NEARLY = 0.02
 """How far off a ratio can be because it was rounded to two digits or so."""
-BEYOND = 1e200
-"""Numbers so large are typed by accident, and are no float any more when they are scaled."""
 
 
 def _off(value: float, right: float) -> str:
-    if right and 0 < abs(value) < BEYOND:
+    if right:
         for scale, name in ((1e3, "thousands"), (1e6, "millions"), (1e9, "billions")):
             if math.isclose(value * scale, right, rel_tol=5e-3):
                 return f"It looks like the answer in {name}; give the number itself."
@@ -399,10 +416,3 @@ def _listed(names: list[str]) -> str:
     if len(names) == 1:
         return f"{names[0]} is"
     return f"{', '.join(names[:-1])} and {names[-1]} are"
-
-
-def _parsed(text: str, symbols: Mapping[str, Any]) -> Any:
-    """A formula typed as text; nothing in it is run but + - * / ** over the symbols."""
-    from mobilenet_lab.exercises.typed import formula
-
-    return formula(text, symbols)

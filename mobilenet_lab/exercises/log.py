@@ -38,25 +38,34 @@ class Record(NamedTuple):
 
 
 def file() -> Path:
-    """Where the attempts are."""
+    """Where the attempts are.
+
+    Raises:
+        LabError: in a home folder that cannot be found.
+    """
     folder = os.environ.get(FOLDER)
     if not folder:
         import typer
 
         folder = typer.get_app_dir("mobilenet-lab")
-    return Path(folder).expanduser() / "attempts.jsonl"
+    try:
+        return Path(folder).expanduser() / "attempts.jsonl"
+    except RuntimeError:
+        raise LabError(f"there is no home folder for {folder}; {FOLDER} names another") from None
 
 
 def record(attempt: Attempt) -> str | None:
     """Adds an attempt; a sentence if that cannot be done, for an answer must not be lost to it."""
-    path = file()
     line = asdict(attempt) | {"at": datetime.now(UTC).isoformat(timespec="seconds")}
     try:
+        path = file()
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as stream:
             # a line that was cut off, by a full disk perhaps, does not take this one with it
             cut = stream.tell() > 0 and _last_byte(stream) != b"\n"
             stream.write(b"\n" * cut + json.dumps(line).encode() + b"\n")
+    except LabError as error:
+        return f"(Your progress is not recorded: {error}.)"
     except OSError as error:
         return f"(Your progress is not recorded: {path}: {error.strerror}.)"
     return None
@@ -99,8 +108,8 @@ def guess(id: str) -> Any:
 def _attempt(line: bytes) -> Attempt | None:
     try:
         attempt = Attempt(**json.loads(line))
-        datetime.fromisoformat(attempt.at)
-    except (ValueError, TypeError, RecursionError):
+        datetime.fromisoformat(attempt.at).astimezone()
+    except (ValueError, TypeError, OverflowError, OSError, RecursionError):
         return None
     texts = isinstance(attempt.exercise, str) and isinstance(attempt.state, str)
     return attempt if texts and type(attempt.seed) in (int, type(None)) else None

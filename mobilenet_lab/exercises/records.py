@@ -22,6 +22,11 @@ class WrongKind(ValueError):
     """An answer that is no value of the kind that was asked for; the message is for the student."""
 
 
+def sentence(error: Exception) -> str:
+    """The message of a WrongKind or a LabError with its full stop; a question has its own mark."""
+    return f"{error}" if f"{error}".endswith("?") else f"{error}."
+
+
 class Kind(Protocol):
     """What sort of value answers an exercise (`kinds`)."""
 

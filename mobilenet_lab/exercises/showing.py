@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from mobilenet_lab.output import printing
+
 LOOKS = {
     "correct": ("✓", "#009E73"),
     "wrong": ("✗", "#D55E00"),
@@ -15,6 +17,9 @@ LOOKS = {
     "predicted": ("→", "#CC79A7"),
 }
 """Mark and colour (Okabe and Ito's palette) of each kind of note."""
+
+MARKS = re.compile(r"\*\*(.+?)\*\*|`(.+?)`")
+"""Bold, or code."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Note:
 
     def __str__(self) -> str:
         head = f"{self.head}. " if self.head else ""
-        text = re.sub(r"\*\*(.+?)\*\*|`(.+?)`", lambda m: m[1] or m[2], self.text)
+        text = MARKS.sub(lambda m: m[1] or m[2], self.text)
         return f"{LOOKS[self.look][0]} {head}{text}".rstrip()
 
     def __repr__(self) -> str:
@@ -36,8 +41,8 @@ class Note:
     def _repr_html_(self) -> str:
         mark, colour = LOOKS[self.look]
         text = html.escape(self.text, quote=False)
-        text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
-        text = re.sub(r"`(.+?)`", r"<code>\1</code>", text).replace("\n\n", "<br>")
+        text = MARKS.sub(lambda m: f"<b>{m[1]}</b>" if m[1] else f"<code>{m[2]}</code>", text)
+        text = text.replace("\n\n", "<br>")
         head = f"<b>{html.escape(self.head)}.</b> " if self.head else ""
         return (
             f'<div style="border-left: 4px solid {colour}; padding: 0.2em 0.8em; max-width: 48em">'
@@ -57,7 +62,8 @@ def shell() -> Any:
 def show(note: object) -> None:
     """Displays it in a notebook, prints it elsewhere."""
     if shell() is None:
-        print(note)
+        with printing():
+            print(note)
         return
     from IPython.display import display
 

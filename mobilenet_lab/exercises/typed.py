@@ -1,59 +1,17 @@
 """An answer as it is typed in a terminal or within quotation marks; nothing in it is run."""
 
-import ast
-import operator
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from mobilenet_lab.errors import quoted
 from mobilenet_lab.exercises.kinds import Choice, Expression, Function, Integer, Number, Row, Values
 from mobilenet_lab.exercises.records import Kind, WrongKind
+from mobilenet_lab.exercises.symbolic import formula
 
-LONGEST = 300
-"""Letters of a formula."""
 LONGEST_LIST = 5000
-LARGEST_POWER = 64
-LARGEST = 4096
-"""Bits of a power."""
-OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-AS_PYTHON = str.maketrans(
-    {"×": "*", "·": "*", "−": "-", "–": "-", "÷": "/", "^": "**", "²": "**2", "³": "**3"}
-)
-"""Signs of the lessons' texts, as they are pasted."""
 GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 """1,234,567"""
-
-
-def formula(text: str, symbols: Mapping[str, Any]) -> Any:
-    """What `text` comes to: + - * / // ** over whole numbers, decimals and `symbols`; ^ is **.
-
-    Raises:
-        WrongKind: anything else.
-    """
-    if len(text) > LONGEST:
-        raise WrongKind(f"a formula has {LONGEST} letters at most")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of letters that touch numbers
-            tree = ast.parse(text.translate(AS_PYTHON).strip(), mode="eval").body
-        return _value(tree, symbols)
-    except WrongKind:
-        raise
-    except ZeroDivisionError:
-        raise WrongKind(f"{quoted(text)} divides by zero") from None
-    except (SyntaxError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError):
-        raise WrongKind(f"{quoted(text)} cannot be read as a formula; is a * missing?") from None
 
 
 def answer(text: str, kind: Kind) -> Any:
@@ -182,31 +140,3 @@ def _unquoted(text: str) -> str:
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
         return text[1:-1].strip()
     return text
-
-
-def _value(node: ast.expr, symbols: Mapping[str, Any]) -> Any:
-    match node:
-        case ast.Constant(value=bool()):
-            raise WrongKind("a truth value is no number")
-        case ast.Constant(value=int() | float() as value):
-            return value
-        case ast.Name(id=name) if name in symbols:
-            return symbols[name]
-        case ast.Name(id=name):
-            known = ", ".join(symbols) or "none"
-            raise WrongKind(f"{name!r} is not a symbol of this question ({known})")
-        case ast.BinOp(left, ast.Pow(), right):
-            return _power(_value(left, symbols), _value(right, symbols))
-        case ast.BinOp(left, operation, right) if type(operation) in OPERATORS:
-            return OPERATORS[type(operation)](_value(left, symbols), _value(right, symbols))
-        case ast.UnaryOp(operation, operand) if type(operation) in OPERATORS:
-            return OPERATORS[type(operation)](_value(operand, symbols))
-    raise WrongKind(f"{quoted(ast.unparse(node))} is no arithmetic over numbers and symbols")
-
-
-def _power(base: Any, power: Any) -> Any:
-    if isinstance(power, int | float) and abs(power) > LARGEST_POWER:
-        raise WrongKind("a power gets out of all bounds")
-    if isinstance(base, int) and isinstance(power, int) and base.bit_length() * power > LARGEST:
-        raise WrongKind("a power gets out of all bounds")
-    return base**power

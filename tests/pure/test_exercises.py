@@ -1,9 +1,15 @@
 """What becomes of an answer: kinds, verdicts, what a student sees, what is recorded."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from fractions import Fraction
+from io import StringIO
 from random import Random
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +21,7 @@ from hypothesis import strategies as st
 
 from mobilenet_lab import exercises
 from mobilenet_lab.errors import LabError
-from mobilenet_lab.exercises import asking, judging, lessons, log
+from mobilenet_lab.exercises import asking, exploring, judging, lessons, log
 from mobilenet_lab.exercises.kinds import Choice, Expression, Function, Integer, Number, Row, Values
 from mobilenet_lab.exercises.records import Exercise, Mistake, State, WrongKind
 from mobilenet_lab.exercises.showing import Note
@@ -55,6 +61,11 @@ def test_a_count_may_come_from_any_library(answer):
     assert verdict(made(Integer(), 1254400), answer) == ("correct", "")
 
 
+def test_a_large_count_of_sympy_is_exact():
+    assert verdict(made(Integer(), 2**60 + 1), sympy.Integer(2**60 + 1))[0] == "correct"
+    assert verdict(made(Integer(), 2**60 + 1), sympy.Integer(2**60))[0] == "not yet"
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -63,8 +74,15 @@ def test_a_count_may_come_from_any_library(answer):
         ("1254400", "without quotation marks"),
         (True, "truth value"),
         (1254400.5, "has a fraction"),
-        (float("nan"), "has a fraction"),
-        (float("inf"), "has a fraction"),
+        (1254400.0000000002, "1254400.0000000002 has a fraction"),
+        (float("nan"), "nan cannot be the answer"),
+        (float("inf"), "inf cannot be the answer"),
+        (sympy.oo, "inf cannot be the answer"),
+        pytest.param(10**5000, "so many digits cannot be the answer", id="5000 digits"),
+        (b"1254400", "without quotation marks"),
+        (numpy.array(["1254400"]), "without quotation marks"),
+        (numpy.bool_(True), "truth value"),
+        (numpy.array(None), "NoneType"),
         (numpy.array([1, 2]), "several values"),
         (len, "a function"),
         (None, "NoneType"),
@@ -108,7 +126,9 @@ def test_a_number_has_its_tolerance_and_no_more():
     assert verdict(ratio, 8.0079)[0] == "correct"
     assert verdict(ratio, 8.009)[0] == "not yet"
     assert verdict(ratio, float("nan"))[0] == "wrong kind of value"
+    assert verdict(ratio, float("inf"))[0] == "wrong kind of value"
     assert verdict(made(Number(), 0.0), 1e-12)[0] == "not yet"
+    assert verdict(made(Number(), 0.0), 1e-12)[1] == "It is too large."
 
 
 def test_a_named_mistake_comes_before_the_general_word():
@@ -116,6 +136,8 @@ def test_a_named_mistake_comes_before_the_general_word():
     exercise = made(Integer(), lambda g: g.macs, flops)
     assert verdict(exercise, 20, macs=10) == ("not yet", "Exactly twice: 10 are MACs.")
     assert verdict(exercise, 10, macs=10)[0] == "correct"
+    praised = made(Integer(), lambda g: g.macs, flops, remark="So {macs} it is.")
+    assert verdict(praised, 10, macs=10) == ("correct", "So 10 it is.")
 
 
 def test_a_mistake_may_be_more_than_one_value():
@@ -130,7 +152,7 @@ def test_names():
     kind = Choice(("stage1", "Stage2"))
     assert verdict(made(kind, "stage1"), " STAGE1 ")[0] == "correct"
     assert verdict(made(kind, "stage1"), "stage2")[0] == "not yet"
-    assert "did you mean" in verdict(made(kind, "stage1"), "stag1")[1]
+    assert verdict(made(kind, "stage1"), "stag1")[1].endswith("did you mean 'stage1'?")
     assert verdict(made(kind, "stage1"), 1)[0] == "wrong kind of value"
 
 
@@ -157,6 +179,8 @@ def test_several_values_come_in_order_or_by_name(answer):
         (10, "wrong kind of value", "(params, macs)"),
         ("ab", "wrong kind of value", "(params, macs)"),
         ({"params": 10}, "wrong kind of value", "the names are"),
+        ({"params": 10, "macs": 20, "flops": 40}, "wrong kind of value", "the names are"),
+        (b"ab", "wrong kind of value", "(params, macs)"),
         ((10, "20"), "wrong kind of value", "macs: that is text"),
         ((), "wrong kind of value", "0 values"),
     ],
@@ -187,6 +211,8 @@ FORMULA = made(Expression(("c", "d")), lambda g: 9 * c * d + c)
         9 * c * d + c, c * (9 * d + 1), "9*c*d + c", "c*(1 + 9*d)", "c*(1 + 3^2*d)",
         sympy.Symbol("c", positive=True) * (9 * sympy.Symbol("d", integer=True) + 1),
         c * (9.0 * d + 1), (c * c * 9 * d + c * c) / c, 9 * d * c + c,
+        sympy.sqrt(c**2 * (81 * d**2 + 18 * d + 1)), "((c*(9*d + 1))**2)**0.5",
+        sympy.Mul(c, 9 * d + 1, evaluate=False),
     ],
 )  # fmt: skip
 def test_formulas_are_compared_as_formulas(answer):
@@ -198,6 +224,13 @@ def test_formulas_are_compared_as_formulas(answer):
     [
         (9 * c * d, "not yet", "c = 2, d = 3 yours is 54, and it should be 56"),
         (81, "not yet", "yours is 81"),
+        (56, "not yet", "at c = 3, d = 5 yours is 56, and it should be 138"),
+        ("c/(c - 2)", "not yet", "at c = 2, d = 3 yours is no number"),
+        ("c**0.5", "not yet", "yours is 1.41421"),
+        (sympy.floor(c), "wrong kind of value", "+ - * / and powers only, not floor(c)"),
+        (sympy.Piecewise((c, c > d), (d, True)), "wrong kind of value", "powers only"),
+        (sympy.zoo, "wrong kind of value", "powers only, not zoo"),
+        (sympy.Matrix([c]), "wrong kind of value", "powers only"),
         ("9*c*k", "wrong kind of value", "'k' is not a symbol"),
         (c * sympy.Symbol("k"), "wrong kind of value", "yours has k in it"),
         ("9c", "wrong kind of value", "is a * missing?"),
@@ -216,6 +249,26 @@ def test_what_is_another_formula_or_none(answer, state, said):
     found = verdict(FORMULA, answer)
     assert found[0] == state
     assert said in found[1]
+
+
+SLOW = (
+    *("(c + d + 1)**40 * (c + d + 2)**40", "((c + d)**60)**60", "c**c**c**c**c", "2**2**2**2**c"),
+    "1/(c + 1/(d + 1/(c + 1/(d + 1/(c + d + 1/(c + 2*d))))))**20",
+    "((c + 1)**0.5 + (d + 1)**0.5 + (c + d)**0.5)**12",
+)
+
+
+@pytest.mark.parametrize("answer", SLOW)
+def test_a_formula_that_takes_for_ever_to_expand_is_judged_at_once(answer):
+    started = monotonic()
+    assert verdict(FORMULA, answer)[0] == "not yet"
+    assert monotonic() - started < 5
+
+
+def test_without_sympy_a_formula_is_no_wrong_answer(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sympy", None)
+    with pytest.raises(LabError, match="pip install"):
+        verdict(FORMULA, "c")
 
 
 def cases(random: Random) -> Mapping[str, Any]:
@@ -246,6 +299,55 @@ def test_a_function_is_tried_beside_the_oracle():
     assert verdict(SUM, lambda sizes: sum(sizes[:-1]))[1] == "You leave the last one out."
     assert verdict(SUM, lambda sizes: ...) == ("not attempted", "")
     assert verdict(SUM, total([1]))[0] == "wrong kind of value"
+
+
+def test_the_oracle_gets_its_own_copy_too():
+    exercise = made(SUM.kind, popping)
+    assert verdict(exercise, total)[0] == "correct"
+    assert "and it should be 0" not in verdict(exercise, lambda sizes: 0)[1]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+def test_a_function_that_is_wrong_now_and_then_is_found_out(length):
+    message = verdict(SUM, lambda sizes: sum(sizes) + (len(sizes) == length))[1]
+    assert message.count(",") == length  # one before "and it should be"
+
+
+def test_the_smallest_case_is_shown():
+    assert verdict(SUM, lambda sizes: 0)[1].partition(" ")[0].count(",") == 0
+
+
+def test_what_a_function_prints_is_not_shown(capsys):
+    def talking(sizes):
+        print(sizes)
+        return sum(sizes)
+
+    assert verdict(SUM, talking)[0] == "correct"
+    assert capsys.readouterr().out == ""
+
+
+def test_a_function_that_changes_its_mind():
+    asked = []
+    state, message = verdict(SUM, lambda sizes: asked.append(1) or sum(sizes) + (len(asked) < 4))
+    assert (state, "not return the same" in message) == ("not yet", True)
+
+
+def test_a_long_complaint_is_cut():
+    def complaining(sizes):
+        raise ValueError(f"first line {'x' * 9999}\nsecond line")
+
+    message = verdict(SUM, complaining)[1]
+    assert "first line" in message
+    assert len(message) < 300
+
+
+def test_what_cannot_be_compared_is_not_right():
+    def odd(g, value):
+        raise KeyError("x")
+
+    assert verdict(made(Integer(), 1, accepts=odd), 1)[1] == (
+        "It cannot be compared with the answer: KeyError."
+    )
 
 
 @pytest.mark.parametrize(
@@ -311,6 +413,30 @@ def test_dealt_numbers_are_the_same_for_one_seed_and_tell_mistakes_apart():
     assert all(judging.distinct(first, each) for each in dealt)
     with pytest.raises(LabError, match="no other numbers"):
         judging.given(lessons.exercise("1.3"), 1)
+
+
+def test_numbers_under_which_two_mistakes_are_one_are_not_dealt():
+    more, twice = Mistake(lambda g: g.n + 1, "One more."), Mistake(lambda g: 2 * g.n, "Twice.")
+    exercise = made(Integer(), lambda g: g.n, more, twice)
+    assert not judging.distinct(exercise, SimpleNamespace(n=0))  # twice is right
+    assert not judging.distinct(exercise, SimpleNamespace(n=1))  # both are 2
+    assert judging.distinct(exercise, SimpleNamespace(n=2))
+
+
+@pytest.mark.parametrize("seed", [["7"], [1.0], [True], [10**5000], [numpy.int64(3)], [Hostile()]])
+def test_a_seed_is_an_int(capsys, record, seed):
+    (seed,) = seed
+    assert exercises.exercise("1.1", seed) is None
+    exercises.check("1.1", 227, seed)
+    exercises.solution("1.1", seed)
+    assert capsys.readouterr().out == "✗ a seed is an int of at most 18 digits.\n" * 3
+    assert not record.exists()
+
+
+def test_ids_may_have_zeros_and_blanks(capsys):
+    for id in ("01.1", " 1.1 ", "1 . 1", "e.1", "E.1"):
+        exercises.solution(id)
+    assert capsys.readouterr().out.count("= Solution") == 5
 
 
 def test_numbers_that_never_tell_a_mistake_apart_are_a_fault_of_the_exercise():
@@ -399,6 +525,26 @@ def test_a_prediction_is_kept_until_it_is_revealed(capsys):
     exercises.reveal("1.a")
     last = capsys.readouterr().out.splitlines()[-1]
     assert "It is 138,357,544 parameters; you predicted 276,715,088, 2 times that." in last
+    exercises.predict("1.a", 138_357_544)
+    exercises.reveal("1.a")
+    assert "you predicted 138,357,544. " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("guess", [[10**5000], [Hostile()], ["many"], [b"1"], [None], [[1, 2]]])
+def test_a_guess_that_is_none_is_told_and_not_recorded(capsys, record, guess):
+    (guess,) = guess
+    exercises.predict("1.a", guess)
+    exercises.reveal("1.a")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:1] for line in lines] == ["✗", "…"]
+    assert not record.exists()
+
+
+@pytest.mark.parametrize("value", ["many", 1e300, None, {}, [1, 2]])
+def test_a_recorded_guess_of_another_kind_is_none(capsys, value):
+    log.record(log.Attempt("1.a", log.PREDICTED, value=value))
+    exercises.reveal("1.a")
+    assert "no guess yet" in capsys.readouterr().out
 
 
 def test_a_damaged_line_of_the_record_costs_that_line_only(record, capsys):
@@ -422,6 +568,36 @@ def test_a_record_that_cannot_be_written_does_not_lose_the_answer(record, capsys
     assert "not recorded" in lines[1]
 
 
+def test_a_home_that_is_not_there_does_not_lose_the_answer(capsys, monkeypatch):
+    monkeypatch.setenv("MOBILENET_LAB_DATA", "~nobody-is-called-so/data")
+    exercises.check("1.1", 227)
+    exercises.reveal("1.a")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("✓ 1.1 correct.")
+    assert "not recorded: there is no home folder" in lines[0]
+    assert "no guess yet" in lines[1]
+
+
+def test_without_unicode_and_in_memory_there_are_notes_too():
+    code = "from mobilenet_lab.exercises import check, hint; check('1.1', 227); hint('2.1')"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=True,
+    )
+    assert shown.stdout.startswith(b"+ 1.1 correct.")
+    with redirect_stdout(StringIO()) as kept:
+        exercises.check("1.1", 227)
+    assert kept.getvalue().startswith("✓ 1.1 correct.")
+
+
+def test_stars_in_code_are_no_bold_letters():
+    html = Note("hint", "`c**2 * d**2` and **bold**")._repr_html_()
+    assert "<code>c**2 * d**2</code> and <b>bold</b>" in html
+    assert "c**2 * d**2 and bold" in str(Note("hint", "`c**2 * d**2` and **bold**"))
+
+
 def test_notes_are_safe_html():
     html = Note("wrong", "`a<b` and **c** & <script>", "1.1 not yet")._repr_html_()
     assert "<script>" not in html
@@ -433,6 +609,7 @@ def test_every_kind_shows_what_it_reads():
     assert Number(digits=3).show(0.12345) == "0.123"
     assert Row(Integer()).show([1, 2000]) == "1, 2,000"
     assert PAIR.kind.show({"params": 1000, "macs": 2}) == "params 1,000, macs 2"
+    assert Expression(("c", "d")).show(9 * c**2 * d) == "9·c^2·d"
 
 
 def test_sliders_are_one_call_where_nobody_can_move_them(capsys):
@@ -443,6 +620,27 @@ def test_sliders_are_one_call_where_nobody_can_move_them(capsys):
     assert called == [(3, 1)]
     exercises.explore(lambda kernel: kernel * 10, kernel=range(3, 9))
     assert capsys.readouterr().out == "30\n"
+
+
+def test_pages_are_built_without_sliders(monkeypatch, capsys):
+    monkeypatch.setattr(exploring, "shell", lambda: SimpleNamespace(kernel=1))
+    monkeypatch.setenv("MOBILENET_LAB_STATIC", "1")
+    exercises.explore(lambda kernel: kernel, kernel=(3, 5))
+    assert capsys.readouterr().out == "3\n"
+
+
+def test_names_have_a_menu_and_numbers_a_slider(monkeypatch):
+    ipywidgets = pytest.importorskip("ipywidgets")
+    made = []
+    monkeypatch.setattr(exploring, "shell", lambda: SimpleNamespace(kernel=1))
+    monkeypatch.delenv("MOBILENET_LAB_STATIC", raising=False)
+    monkeypatch.setattr(ipywidgets, "interact", lambda show, **sliders: made.append(sliders))
+    exercises.explore(print, kernel=(3, 5), network=("vgg16", "alexnet"))
+    (sliders,) = made
+    assert isinstance(sliders["network"], ipywidgets.Dropdown)
+    assert isinstance(sliders["kernel"], ipywidgets.SelectionSlider)
+    assert sliders["kernel"].continuous_update is False
+    assert sliders["kernel"].value == 3
 
 
 def test_every_lesson_is_in_its_place():

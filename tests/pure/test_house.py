@@ -50,7 +50,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("verification", "reconciliation", "effective_fields", "prediction", "latency"),
     ("drawings/",),
     ("fine_tuning", "narrowing"),  # draw their curves
-    ("exercises/records", "exercises/kinds", "exercises/typed"),
+    ("exercises/records", "exercises/symbolic", "exercises/kinds", "exercises/typed"),
     ("exercises/lessons/",),
     ("exercises/",),
     ("course/",),

@@ -27,16 +27,25 @@ LESSONS = {
 Found = TypeVar("Found", Exercise, Prediction)
 
 
+def known(number: str) -> str:
+    """A lesson's number as LESSONS has it: `"2"` for `" 02"`.
+
+    Raises:
+        UnknownNameError: there is none of this number.
+    """
+    found = number.strip().upper().lstrip("0")
+    if found not in LESSONS:
+        raise UnknownNameError("lesson", number, LESSONS)
+    return found
+
+
 def lesson(number: str) -> Lesson:
     """One lesson.
 
     Raises:
         UnknownNameError: there is none of this number.
     """
-    number = number.strip().upper()
-    if number not in LESSONS:
-        raise UnknownNameError("lesson", number, LESSONS)
-    found: Lesson = import_module(f"{__name__}.{LESSONS[number]}").LESSON
+    found: Lesson = import_module(f"{__name__}.{LESSONS[known(number)]}").LESSON
     return found
 
 
@@ -69,9 +78,9 @@ def _of(id: object) -> Lesson:
     return lesson(id.split(".")[0])
 
 
-def _find(id: str, what: str, known: dict[str, Found]) -> Found:
-    head, tail = id.strip().split(".", 1)
-    name = f"{head.upper()}.{tail.lower()}"
-    if name not in known:
-        raise UnknownNameError(what, id, known)
-    return known[name]
+def _find(id: str, what: str, those: dict[str, Found]) -> Found:
+    head, tail = id.split(".", 1)
+    name = f"{known(head)}.{tail.strip().lower()}"
+    if name not in those:
+        raise UnknownNameError(what, id, those)
+    return those[name]
