@@ -1,5 +1,6 @@
 """`notebooks`: the course copied into a folder of the student's, where nothing is ever lost."""
 
+import os
 import shlex
 import shutil
 import sys
@@ -9,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mobilenet_lab.course import sources
-from mobilenet_lab.errors import LabError, MissingPackageError, UnknownNameError
-from mobilenet_lab.exercises.lessons import LESSONS
+from mobilenet_lab.errors import LabError, MissingPackageError
+from mobilenet_lab.exercises.lessons import LESSONS, known
 from mobilenet_lab.output import write_file
 
 FOLDER = "mobilenet_lab_course"
@@ -40,9 +41,7 @@ def copy(
         MissingPackageError: solutions are built by jupytext.
     """
     numbers = _numbers(only)
-    if folder.exists() and not folder.is_dir():
-        raise LabError(f"{folder} is not a folder")
-    contents = {name: data for number in numbers for name, data in [_content(number, solutions)]}
+    contents = dict(_content(number, solutions) for number in numbers)
     done: list[Copy] = []
     try:
         try:
@@ -51,7 +50,7 @@ def copy(
             raise LabError(f"cannot make the folder {folder}: {error.strerror}") from None
         done.extend(_placed(folder / name, data, force) for name, data in contents.items())
     except LabError as error:
-        there = sum((folder / name).exists() for name in contents) if folder.is_dir() else 0
+        there = sum(os.path.exists(folder / name) for name in contents)
         if not there:
             raise
         raise LabError(f"{error} ({there} of {len(contents)} notebooks are there)") from None
@@ -81,15 +80,8 @@ def _start(folder: Path) -> list[str]:
 
 def _numbers(only: Iterable[str]) -> list[str]:
     """The lessons asked for, each once, in the course's order; all if none is named."""
-    asked = {_number(text) for text in only}
+    asked = {known(text) for text in only}
     return [number for number in LESSONS if number in asked or not asked]
-
-
-def _number(text: str) -> str:
-    number = text.strip().upper().lstrip("0")
-    if number not in LESSONS:
-        raise UnknownNameError("lesson", text, LESSONS)
-    return number
 
 
 def _content(number: str, solutions: bool) -> tuple[str, bytes]:
@@ -112,7 +104,7 @@ def _content(number: str, solutions: bool) -> tuple[str, bytes]:
 
 def _placed(target: Path, data: bytes, force: bool) -> Copy:
     name = target.name
-    if not (target.exists() or target.is_symlink()):
+    if not os.path.lexists(target):
         write_file(target, data, force=False)
         return Copy(name, "copied")
     try:
@@ -142,6 +134,6 @@ def _free(target: Path) -> Path:
     while True:
         suffix = f".yours{'' if number == 1 else f'-{number}'}{target.suffix}"
         found = target.with_name(f"{target.stem}{suffix}")
-        if not (found.exists() or found.is_symlink()):
+        if not os.path.lexists(found):
             return found
         number += 1

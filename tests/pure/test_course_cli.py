@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import tomllib
 from contextlib import suppress
 from pathlib import Path
@@ -142,6 +143,20 @@ def test_whatever_is_done_what_a_student_wrote_is_there(tmp_path_factory, steps)
             assert copying.copy(folder, ["1"], force=step == "force")
             assert target.exists()
         assert written <= contents(folder)
+
+
+def test_nothing_is_put_aside_over_a_link_that_leads_nowhere(tmp_path):
+    (tmp_path / FIRST).write_text("mine")
+    aside = tmp_path / f"{Path(FIRST).stem}.yours.ipynb"
+    aside.symlink_to(tmp_path / "elsewhere.ipynb")
+    assert run("notebooks", tmp_path, "--only", "1", "--force").exit_code == 0
+    assert aside.is_symlink()
+    assert (tmp_path / f"{Path(FIRST).stem}.yours-2.ipynb").read_text() == "mine"
+
+
+def test_a_name_that_no_folder_can_have_is_one_sentence(tmp_path):
+    result = run("notebooks", tmp_path / ("x" * 300))
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
 
 
 def test_a_link_that_leads_nowhere_is_no_free_place(tmp_path):
@@ -295,6 +310,7 @@ def test_an_answer_is_judged(id, answer, code, said, record):
         (["1"], "exercises have ids such as"),
         (["1.1 x"], "unknown exercise"),
         (["1.3", "--seed", "3"], "has no other numbers"),
+        (["1.1", "--seed", "9" * 30], "a seed is an int of at most 18 digits"),
         (["1.4", "--answer", "nothing.py:conv_macs"], "nothing.py is no file"),
     ],
 )
@@ -335,6 +351,16 @@ def test_in_a_terminal_one_may_leave(monkeypatch):
     assert run("exercise", "1.1", input="quit\n").exit_code == 0
 
 
+def test_what_is_no_text_is_told(monkeypatch):
+    def unreadable(prompt):
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    monkeypatch.setattr("builtins.input", unreadable)
+    result = run("exercise", "1.1")
+    assert result.exit_code == 2
+    assert "not text in this terminal's encoding" in result.stderr
+
+
 def test_ctrl_c(monkeypatch):
     def stopped():
         raise KeyboardInterrupt
@@ -348,7 +374,8 @@ def test_hints_and_solution_without_being_asked_back(record):
     first = run("exercise", "1.1", "--hint").stdout
     assert "Hint 1 of 2" in first
     assert "Hint 2" not in first
-    assert "Hint 2 of 2" in run("exercise", "1.1", "--hint", "--hint", "--hint").stdout
+    both = run("exercise", "1.1", "--hint", "--hint", "--hint").stdout
+    assert (both.count("Hint 1 of 2"), both.count("Hint 2 of 2")) == (1, 1)
     assert "227 pixels" in words(run("exercise", "1.1", "--solution").stdout)
     assert not record.exists()
     both = run("exercise", "1.1", "--answer", "5", "--hint")
@@ -443,6 +470,7 @@ def test_questions_are_plain_and_fit_the_width(id, monkeypatch):
         ("- `a`\n- b", "- a\n- b"),
         ("| a | b |\n|---|---|\n| 1 | 2 |", "| a | b |\n|---|---|\n| 1 | 2 |"),
         ("```\na  b\n\nc `d`\n```\n\nx y", "a  b\n\nc `d`\n\nx y"),
+        ("```\na\n\nb  `c`\n\nd\n```", "a\n\nb  `c`\n\nd"),
         ("", ""),
     ],
 )
@@ -487,6 +515,7 @@ COUNTS = Values({"params": Integer(), "macs": Integer()})
         ("5", Row(Integer()), [5]),
         ("conv, 1x1 conv", Row(Choice(("conv", "1x1 conv"))), ["conv", "1x1 conv"]),
         ("(1, 2), (3, 4)", Row(COUNTS), [[1, 2], [3, 4]]),
+        ("'a, b', c", Row(Choice(("a, b", "c"))), ["a, b", "c"]),
     ],
 )
 def test_what_is_typed_is_read(text, kind, value):
@@ -508,6 +537,7 @@ def test_what_is_typed_is_read(text, kind, value):
         ("1" * 400, Integer(), "300 letters"),
         ("1, 2, 3", COUNTS, "that is 3 values"),
         ("1, two", COUNTS, "macs: 'two'"),
+        ("params=1, params=2", COUNTS, "params: 'params=1'"),
         ("5", Function("f", lambda random: {"x": 1}, Integer()), "path/to/file.py:f"),
     ],
 )
@@ -597,6 +627,8 @@ def test_damaged_lines_are_passed_over_and_said(record):
     bad = [
         *(b"{", b"[]", b"null", b"\xff\xfe", b'{"exercise": 5, "state": "correct"}'),
         b'{"exercise": "1.2", "state": "correct", "at": "yesterday"}',
+        b'{"exercise": "1.2", "state": "correct", "at": "0001-01-01"}',
+        b"[" * 100_000,
         b'{"exercise": "1.2", "state": "correct", "at": "2026-01-01", "seed": "x"}',
     ]
     record.write_bytes(b"\n".join(bad) + b"\n\n" + whole + b'{"exercise": "1.3", "sta')
@@ -613,6 +645,44 @@ def test_attempts_at_exercises_that_are_no_more_do_no_harm():
     log.record(log.Attempt("99.9", "correct"))
     log.record(log.Attempt("1.77", "correct"))
     assert rows()[0]["done"] == 0
+
+
+def attempts(record: Path, *each: dict[str, object]) -> None:
+    record.parent.mkdir(exist_ok=True)
+    record.write_text("".join(f"{json.dumps(attempt)}\n" for attempt in each))
+
+
+def test_lesson_11_is_not_lesson_1():
+    log.record(log.Attempt("11.1", "correct"))
+    assert [bool(row["last"]) for row in rows()[:11]] == [False] * 10 + [True]
+
+
+def test_the_seed_0_and_the_last_of_several_tries_are_told(record):
+    days = [f"2026-03-{day:02}T12:00:00+00:00" for day in (2, 9, 5)]
+    tries = [{"exercise": "1.1", "state": "correct", "seed": 0, "at": day} for day in days]
+    attempts(record, *tries)
+    first = rows("1")[0]
+    assert first["seeds"] == "0"
+    assert str(first["last"]).startswith("2026-03-09")
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone cannot be set")
+def test_days_are_those_of_the_student(record, monkeypatch):
+    attempts(record, {"exercise": "1.1", "state": "correct", "at": "2026-03-01T23:30:00+00:00"})
+    try:
+        monkeypatch.setenv("TZ", "UTC-9")
+        time.tzset()
+        assert rows()[0]["last"] == "2026-03-02"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_home_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("MOBILENET_LAB_DATA", "~nobody-is-called-so/data")
+    result = run("progress")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no home folder for ~nobody-is-called-so/data" in result.stderr
 
 
 def test_a_record_that_cannot_be_read(record):
