@@ -44,6 +44,20 @@ def test_lesson_1():
     # arXiv 1409.1556, Table 2: 138 million parameters; arXiv 1704.04861, Table 8: 15300 million
     assert lessons.prediction("1.a").answer() == 138_357_544
     assert lessons.prediction("1.b").answer() == 15_470_264_320
+    assert mistaken("1.1") == [220, 231, 217, 228, 224]
+    weights, params, macs = 294_912, 295_168, 924_844_032
+    assert mistaken("1.2") == [
+        (weights, macs, 2 * macs),
+        (weights + 128, macs, 2 * macs),
+        (params, macs, macs),
+        (params, weights, 2 * weights),
+        (params, 16_515_072, 33_030_144),
+        (params, 925_646_848, 1_851_293_696),
+    ]
+    # 25 x 2 x 3 weights at 5 x 5 positions; at 10 x 10, 6 x 6, 4 x 4
+    found = [conv_macs(5, 6, 3, 10, 2, 2, 3) for conv_macs in mistaken("1.4")]
+    assert found == [11_250, 1_250, 15_000, 5_400, 2_400, 2_400, 3_825, 7_500]
+    assert mistaken("1.5") == [181, 256, 352, 64]
 
 
 def test_lesson_2():
@@ -58,7 +72,7 @@ def test_lesson_2():
         "fair_ratio": pytest.approx(7.890, rel=CLOSE),
     }
     repaired = answer("2.3")
-    k, c, d = (sympy.Symbol(name, positive=True) for name in "kcd")
+    k, c, d, n = (sympy.Symbol(name, positive=True) for name in "kcdn")
     assert repaired["standard"] == 9 * c * d
     assert sympy.expand(repaired["separable"] - 81 * c - 9 * c * d) == 0
     # arXiv 1704.04861, section 3.1: 1/N + 1/D_K^2
@@ -69,6 +83,30 @@ def test_lesson_2():
     assert answer("2.5") == {"groups": 16, "inputs": 6}
     assert lessons.prediction("2.a").answer() == pytest.approx(9 * 256 / 265)
     assert lessons.prediction("2.b").answer() == pytest.approx(100 * 9 / 265)
+    # k = 3, c = 2, d = 5, n = 2: 360 standard; 18 depthwise and 10 pointwise at one position
+    point = {k: 3, c: 2, d: 5, n: 2}
+    found = [tuple(int(part.subs(point)) for part in pair) for pair in mistaken("2.1")]
+    separable = [2880, 184, 220, 28, 28, 56, 82, 432, 72]
+    standard = [360, 360, 360, 810, 90, 180, 360, 360, 360]
+    assert found == list(zip(standard, separable, strict=True))
+    ratios = [
+        *((71.01, 71.01), (71.01, 7.890), (71.01, 7.890), (71.01, 7.890), (0.01408, 0.1267)),
+        *((63.22, 7.024), (71.01, 71.01), (71.01, 35.75), (71.01, 9)),
+    ]
+    assert [found[2:] for found in mistaken("2.2")] == [
+        pytest.approx(pair, rel=CLOSE) for pair in ratios
+    ]
+    assert mistaken("2.4") == [
+        (726, 2_205_225, 1),
+        (726, 75_129_282, 34),  # 243 x 227 x 227 x 6
+        (726, 2_196_150, 1),
+        (726, 4_392_300, 2),
+        (726, 1_470_150, 1),
+        (726, 13_195_050, 6),
+        (2_178, 4_410_450, 2),
+        (726, 4_410_450, 3),
+    ]
+    assert mistaken("2.5") == [(12, 8), (9, 10), (8, 12), (32, 3), (16, 10), (16, 96)]
 
 
 def test_lesson_3():
@@ -100,6 +138,30 @@ def test_lesson_3():
     assert answer("3.5") == {"width": 0.75, "resolution": 128}
     assert lessons.prediction("3.a").answer() == pytest.approx(94.86, rel=CLOSE)
     assert lessons.prediction("3.b").answer() == pytest.approx(0.2629, rel=CLOSE)
+    stem, depthwise, pointwise, classifier = 2_709_504, 4_346_496, 33_718_272, 256_000
+    right = stem + depthwise + pointwise + classifier
+    # the maps that the depthwise convolutions write have 12544, 3136 ... positions
+    areas = [12_544, 3_136, 3_136, 784, 784, 196, *[196] * 5, 49, 49]
+    read = [12_544, 12_544, 3_136, 3_136, 784, 784, *[196] * 5, 196, 49]
+    c = [8, 16, 32, 32, 64, 64, *[128] * 5, 128, 256]
+    d = [16, 32, 32, 64, 64, 128, *[128] * 5, 256, 256]
+    assert [v1_macs(0.25, 224) for v1_macs in mistaken("3.3")] == [
+        right - 33 * (9 * 256 + 256 * 256),
+        568_740_352 // 16,
+        right + 3 * (stem + 12_544 * (9 * 8 + 8 * 16)),
+        right - 192_000,
+        right - classifier,
+        right - depthwise + 9 * sum(n * n * area for n, area in zip(c, areas, strict=True)),
+        right - depthwise + 9 * sum(n * area for n, area in zip(d, areas, strict=True)),
+        right - depthwise + 9 * sum(n * area for n, area in zip(c, read, strict=True)),
+        right,  # all sides that are halved are even
+        2 * right,
+    ]
+    percents = [15.428, 0.13366, 86.634, -13.366, -246.54, 13.366, 13.366, 13.366]
+    assert [percent for percent, _ in mistaken("3.4")] == pytest.approx(percents, rel=CLOSE)
+    assert mistaken("3.5") == [
+        *((0.5, 192), (0.5, 128), (0.25, 224), (0.3, 224), (0.75, 224), (0.25, 128)),
+    ]
 
 
 def parts(id: str, **given: Any) -> tuple[Any, ...]:
