@@ -227,6 +227,8 @@ def test_lesson_5():
     assert "300,774,272" in question
     # by hand: 8,000,000 / 1,260,672 = 6.3; 238,592 bytes are left, 3,920 a channel, so 60 of 192
     assert parts("5.5") == (6, 4)
+    # 48 channels at a time take 338,688 bytes: 330.75 KiB
+    assert [parts("5.5", kib=kib) for kib in (331, 330)] == [(6, 4), (6, 6)]
     assert mistaken("5.5") == [
         *((12, 4), (3, 4), (9, 4), (7, 4), (6, 1), (6, 2), (6, 3), (6, 5)),
     ]
@@ -274,6 +276,8 @@ def test_lesson_7():
     assert macs(8, [3, 5], 5, 1) == 900 + 2_500
     # by hand: 14^2 x (270 x 9 + 90 x 81); 411 + 8 x 16 = 539 is the first from 530 on
     assert answer("7.4") == [3, 3, 3, 9]
+    reaches = {507: 7, 508: 9, 523: 9, 539: 9, 540: 11}
+    assert {reach: answer("7.4", reach=reach)[-1] for reach in reaches} == reaches
     design = lessons.exercise("7.4")
     found = judging.solved(design, judging.given(design))
     assert "1,905,120" in found
