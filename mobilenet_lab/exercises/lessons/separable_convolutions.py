@@ -301,7 +301,7 @@ REPAIR = Exercise(
             "left under the first 1?",
         ),
         Mistake(
-            lambda g: repaired(g) | {"fraction": "1/d + 1/9"},
+            lambda g: repaired(g) | {"fraction": "(9 + d)/(9*d)"},
             "All right for 3×3 kernels. The question asks for any k×k.",
         ),
         Mistake(
