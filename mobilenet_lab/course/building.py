@@ -91,11 +91,9 @@ def _head(lesson: Lesson) -> str:
 def _exercise(id: str, solved: bool) -> str:
     found = lessons.exercise(id)
     numbers = judging.given(found)
-    unit = f" · in {found.unit}" if found.unit else ""
-    dots = "●" * found.difficulty + "○" * (4 - found.difficulty)
     text = (
         f"### Exercise {found.id} · {found.title}\n\n"
-        f"*{found.minutes} minutes · {dots}{unit}*\n\n{judging.asked(found, numbers)}"
+        f"*{found.effort}*\n\n{judging.asked(found, numbers)}"
     )
     if found.source:
         text += f"\n\n*Source: {found.source}.*"

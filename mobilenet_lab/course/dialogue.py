@@ -20,17 +20,11 @@ from mobilenet_lab.exercises.records import (
     sentence,
     told,
 )
-from mobilenet_lab.exercises.showing import LOOKS
+from mobilenet_lab.exercises.showing import LOOK_OF, LOOKS
 from mobilenet_lab.networks import attribute_of
 from mobilenet_lab.output import printing
 
 LEAVE = ("quit", "exit", "q")
-MARKS = {
-    State.correct: "correct",
-    State.not_yet: "wrong",
-    State.wrong_kind: "wrong",
-    State.not_attempted: "open",
-}
 
 
 class Task:
@@ -45,12 +39,10 @@ class Task:
     def question(self) -> str:
         """What is asked, as Markdown."""
         found = self.exercise
-        dots = "●" * found.difficulty + "○" * (4 - found.difficulty)
-        unit = f" · in {found.unit}" if found.unit else ""
         dealt = f" · numbers of seed {self.seed}" if self.seed is not None else ""
         text = (
             f"**Exercise {found.id} · {found.title}**\n\n"
-            f"{found.minutes} minutes · {dots}{unit}{dealt}\n\n"
+            f"{found.effort}{dealt}\n\n"
             f"{judging.asked(found, self.given)}"
         )
         if found.source and self.seed is None:
@@ -189,7 +181,7 @@ class Voice:
 
     def verdict(self, verdict: Verdict) -> bool:
         """Says what became of an answer; whether it was right."""
-        mark, colour = LOOKS[MARKS[verdict.state]]
+        mark, colour = LOOKS[LOOK_OF[verdict.state]]
         message = verdict.message
         if verdict.state is State.not_attempted:
             message = "Nothing was answered."

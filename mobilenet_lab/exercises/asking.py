@@ -20,7 +20,7 @@ from mobilenet_lab.exercises.records import (
     sentence,
     told,
 )
-from mobilenet_lab.exercises.showing import Note, show
+from mobilenet_lab.exercises.showing import LOOK_OF, Note, show
 
 STRICT = "MOBILENET_LAB_STRICT"
 P = ParamSpec("P")
@@ -151,17 +151,9 @@ def reveal(id: str) -> None:
     show(Note("predicted", f"{text}. {found.remark}", "Predicted and found"))
 
 
-_MARKS = {
-    State.correct: "correct",
-    State.not_yet: "wrong",
-    State.not_attempted: "open",
-    State.wrong_kind: "wrong",
-}
-
-
 def _note(verdict: Verdict, trouble: str | None) -> Note:
     message = verdict.message
     if verdict.state is State.not_attempted:
         message = "Put your answer in place of the dots."
     head = f"{verdict.exercise} {verdict.state}"
-    return Note(_MARKS[verdict.state], " ".join(filter(None, (message, trouble))), head)
+    return Note(LOOK_OF[verdict.state], " ".join(filter(None, (message, trouble))), head)

@@ -96,6 +96,13 @@ class Exercise:
     remark: Text = ""
     """What a right answer shows; said with the praise."""
 
+    @property
+    def effort(self) -> str:
+        """`6 minutes · ●●○○ · in MACs`: with its difficulty and the unit of its answer."""
+        dots = "●" * self.difficulty + "○" * (4 - self.difficulty)
+        unit = f" · in {self.unit}" if self.unit else ""
+        return f"{self.minutes} minutes · {dots}{unit}"
+
 
 @dataclass(frozen=True)
 class Prediction:

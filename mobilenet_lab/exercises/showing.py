@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from mobilenet_lab.exercises.records import State
 from mobilenet_lab.output import printing
 
 LOOKS = {
@@ -17,6 +18,12 @@ LOOKS = {
     "predicted": ("→", "#CC79A7"),
 }
 """Mark and colour (Okabe and Ito's palette) of each kind of note."""
+LOOK_OF = {
+    State.correct: "correct",
+    State.not_yet: "wrong",
+    State.wrong_kind: "wrong",
+    State.not_attempted: "open",
+}
 
 MARKS = re.compile(r"\*\*(.+?)\*\*|`(.+?)`")
 """Bold, or code."""
