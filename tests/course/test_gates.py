@@ -169,6 +169,7 @@ def test_a_lesson_that_is_not_whole_is_seen(change: dict[str, Any]) -> None:
         put("### Exercise 1.2", "### Exercise 1.2 ·", "### An exercise"),
         put('predict("1.a"', 'predict("1.a", ...)', ""),
         put('reveal("1.b"', 'reveal("1.b")', ""),
+        put('reveal("1.b"', 'reveal("1.b")', 'reveal("1.b")\nreveal("1.b")'),
         put("**Predict 1.a.**", "**Predict 1.a.**", ""),
     ],
 )
@@ -206,6 +207,12 @@ def test_a_solution_in_a_student_notebook_is_seen(change: Callable[[list[Any]], 
     assert gates.hidden(LESSON, SOURCE, changed(change))
 
 
+def test_a_line_of_a_solution_beside_the_dots_is_seen() -> None:
+    change = put("side = ...", "side = ...", "side = ...\nside = (55 - 1) * 4 + 11")
+    (flaw,) = gates.hidden(LESSON, SOURCE, changed(change))
+    assert "a line of a solution" in flaw
+
+
 def test_the_notebook_with_solutions_is_no_student_notebook() -> None:
     flaws = gates.hidden(LESSON, SOURCE, built("solutions"))
     assert any("tag solution" in flaw for flaw in flaws)
@@ -240,6 +247,15 @@ RIGHT = LESSON.exercises[0].answer
 def test_a_mistake_without_its_own_message_is_seen(change: dict[str, Any]) -> None:
     assert gates.mistakes(LESSON) == []
     assert gates.mistakes(exercises(lambda first: replace(first, **change)))
+
+
+def test_a_mistake_that_is_told_as_another_is_seen() -> None:
+    first = LESSON.exercises[0]
+    again = Mistake(first.mistakes[0].value, "Another message.")
+    (flaw,) = gates.mistakes(
+        replace(LESSON, exercises=(replace(first, mistakes=(*first.mistakes, again), deal=None),))
+    )
+    assert "'Another message.' is told as not yet" in flaw
 
 
 def test_a_mutant_that_passes_is_seen() -> None:
