@@ -5,11 +5,12 @@ ReLUs, which do not saturate, and two GPUs make it fast; dropout keeps its 60 mi
 from learning the images by heart. Each GPU has half of the kernels, and convolutions 2, 4 and 5
 read their own half only, which is a convolution in two groups.
 
-Deviations from the paper: it prints images of 224x224, but only 227x227 give its 55x55 maps
-without padding. It does not print the padding of the other convolutions; their sizes tell it. The
-local response norm reaches over the border of the halves, as its formula says. torch divides that
-formula's alpha by n, so alpha is 5 x 0.0001 here. The softmax at the end is left out. The paper
-has no width; `width` scales the channels and the hidden features, to multiples of 8.
+Deviations from the paper: it prints images of 224x224. They give its 55x55 maps if sizes are
+rounded up, as its code did; rounded down, as here and in later code, 227x227 does. The padding of
+the other convolutions is not printed; their sizes tell it. The local response norm reaches over
+the border of the halves, as its formula says. torch divides that formula's alpha by n, so alpha
+is 5 x 0.0001 here. The softmax at the end is left out. The paper has no width; `width` scales the
+channels and the hidden features, to multiples of 8.
 
 The first fully connected layer reads the flattened map, so a built network takes images of one
 `resolution` only. Figure 2 prints 253,440 neurons for the first layer; 55 x 55 x 96 are 290,400.
