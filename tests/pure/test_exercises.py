@@ -227,6 +227,10 @@ def test_formulas_are_compared_as_formulas(answer):
         (56, "not yet", "at c = 3, d = 5 yours is 56, and it should be 138"),
         ("c/(c - 2)", "not yet", "at c = 2, d = 3 yours is no number"),
         ("c**0.5", "not yet", "yours is 1.41421"),
+        ("c*(9.0001*d + 1)", "not yet", "yours is 56.0006, and it should be 56"),
+        ("(c + d)**50", "not yet", "yours is a number of far too many digits"),
+        ("d**d**d**d", "not yet", "yours is no number"),
+        ("d**d**6.5", "not yet", "yours is no number"),
         (sympy.floor(c), "wrong kind of value", "+ - * / and powers only, not floor(c)"),
         (sympy.Piecewise((c, c > d), (d, True)), "wrong kind of value", "powers only"),
         (sympy.zoo, "wrong kind of value", "powers only, not zoo"),
@@ -249,6 +253,12 @@ def test_what_is_another_formula_or_none(answer, state, said):
     found = verdict(FORMULA, answer)
     assert found[0] == state
     assert said in found[1]
+
+
+def test_only_symbols_that_stand_in_a_formula_are_told():
+    kind = Expression(("a", "c", "d", "k"))
+    message = verdict(made(kind, lambda g: c * d), "2*c")[1]
+    assert "at c = 3, d = 5 yours is 6, and it should be 15" in message
 
 
 SLOW = (
@@ -339,6 +349,17 @@ def test_a_long_complaint_is_cut():
     message = verdict(SUM, complaining)[1]
     assert "first line" in message
     assert len(message) < 300
+
+
+def test_of_a_long_complaint_the_first_line_is_told():
+    def complaining(sizes):
+        raise ValueError("first line\nsecond line")
+
+    assert verdict(SUM, complaining)[1].endswith("raised ValueError: first line.")
+
+
+def test_what_is_written_in_lines_is_not_quoted():
+    assert verdict(made(Choice(("a",)), "a"), numpy.eye(2))[1] == "that is not one of 'a'."
 
 
 def test_what_cannot_be_compared_is_not_right():
