@@ -81,6 +81,13 @@ PARAMETERS = Exercise(
             lambda g: parameters(g) | {"all": network().total.params + parameters(g)["trained"]},
             "The trained ones are right; for all you added the new head and kept the old one.",
         ),
+        Mistake(
+            lambda g: (
+                parameters(g) | {"all": parameters(g)["all"] - head(network(g.classes), "params")}
+            ),
+            "The trained ones are right; all is the features alone. The new head is a part of the "
+            "network.",
+        ),
     ),
     hints=(
         "A linear layer has a weight for each pair of input and output, and a bias for each "
