@@ -1,5 +1,7 @@
 """An answer -> a verdict: pure, silent, and it never raises because of what a student hands in."""
 
+from contextlib import redirect_stdout
+from io import StringIO
 from random import Random
 from typing import Any
 
@@ -54,9 +56,16 @@ def distinct(exercise: Exercise, numbers: Given) -> bool:
 def judge(exercise: Exercise, answer: object, numbers: Given) -> Verdict:
     """What becomes of `answer`: one of the four states, with one message.
 
+    What a student's function prints is not shown.
+
     Raises:
         MissingPackageError: reading it needs a package that is not installed.
     """
+    with redirect_stdout(StringIO()):
+        return _judged(exercise, answer, numbers)
+
+
+def _judged(exercise: Exercise, answer: object, numbers: Given) -> Verdict:
     try:
         value = read(exercise.kind, answer)
     except WrongKind as error:

@@ -332,7 +332,9 @@ def test_what_a_function_prints_is_not_shown(capsys):
         print(sizes)
         return sum(sizes)
 
+    applied = Mistake(lambda g: len, "Wrong.", applies=lambda g, value: bool(value([1])))
     assert verdict(SUM, talking)[0] == "correct"
+    assert verdict(made(SUM.kind, len, applied), talking)[0] == "not yet"
     assert capsys.readouterr().out == ""
 
 
