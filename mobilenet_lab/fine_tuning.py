@@ -118,6 +118,7 @@ def train(
         classes=len(opened.classes),
         images=(len(opened.train), len(opened.val)),
         params=(params["trained"], params["all"]),
+        augmented=recipe.augmentation != "none",
         output=folder,
         skipped=skipped,
         notes=notes,

@@ -10,10 +10,7 @@ from mobilenet_lab.reports.table import Column, Table, write
 from mobilenet_lab.training import run_folder
 from mobilenet_lab.training.records import Epoch
 
-AVERAGES = (
-    "Losses and accuracies are averages over images; training's over the course of the epoch, "
-    "with augmentation."
-)
+AVERAGES = "Losses and accuracies are averages over images; training's over the course of the epoch"
 
 TOLD = 5
 """Bad images that are named."""
@@ -36,6 +33,7 @@ def epochs(
     classes: int,
     images: tuple[int, int],
     params: tuple[int, int],
+    augmented: bool = False,
     output: Path | None = None,
     skipped: Sequence[str] = (),
     notes: Sequence[str] = (),
@@ -44,9 +42,10 @@ def epochs(
     """The epochs of a run, the best one marked, and what is left of it.
 
     `images` are those of training and validation, `params` the trained parameters and all of the
-    network; `output` is the run's folder, if there is one; `skipped` says what was wrong with
-    each image that was left out.
+    network; `augmented` says whether training changed its images; `output` is the run's folder, if
+    there is one; `skipped` says what was wrong with each image that was left out.
     """
+    averages = f"{AVERAGES}, with augmentation." if augmented else f"{AVERAGES}."
     best = run_folder.best(history)
     trained, total = params
     left = [
@@ -75,7 +74,7 @@ def epochs(
             Column("best", "", "text", lambda row: "best" if row == best else ""),
         ),
         tuple(history),
-        subtitle=f"held against {images[1]:,} others. {AVERAGES}",
+        subtitle=f"held against {images[1]:,} others. {averages}",
         notes=(*left, *notes),
         facts={"network": network, "settings": dict(settings or {}), "best": best.epoch},
     )

@@ -138,6 +138,13 @@ def test_a_table_tells_the_epochs(images: Path, tmp_path: Path) -> None:
     assert "61,111 of 61,111 parameters" in str(run)
 
 
+def test_a_table_tells_whether_images_were_changed(images: Path, tmp_path: Path) -> None:
+    for augmentation, told in (("none", False), ("flip", True)):
+        recipe = LENET | {"augmentation": augmentation, "epochs": 1}
+        run = train(images, output=tmp_path / augmentation, **recipe)
+        assert ("over the course of the epoch, with augmentation." in str(run)) is told
+
+
 def test_steps_and_epochs_are_told_as_they_happen(images: Path, tmp_path: Path) -> None:
     events: list[Step | Epoch] = []
     run = train(images, output=tmp_path / "run", watch=events.append, **LENET)
