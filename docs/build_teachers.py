@@ -73,11 +73,10 @@ def _timing(lesson: Lesson) -> str:
         "|---|---|---:|---:|---|---|",
     ]
     for exercise in lesson.exercises:
-        difficulty = "●" * exercise.difficulty + "○" * (4 - exercise.difficulty)
         fresh = "yes" if exercise.deal else ""
         lines.append(
             f"| {exercise.id} | {exercise.title} | {exercise.outcome} | {exercise.minutes} "
-            f"| {difficulty} | {fresh} |"
+            f"| {exercise.dots} | {fresh} |"
         )
     return "\n".join(lines)
 

@@ -65,12 +65,13 @@ def check(id: str, answer: object = ..., seed: int | None = None) -> None:
 
 
 @_kindly
-def hint(id: str) -> None:
+def hint(id: str, seed: int | None = None) -> None:
     """Shows the next hint; after the last one, the first again."""
     found = lessons.exercise(id)
+    numbers = judging.given(found, seed)
     number = _hinted.get(found.id, 0) % len(found.hints)
     _hinted[found.id] = number + 1
-    text = told(found.hints[number], judging.given(found))
+    text = told(found.hints[number], numbers)
     show(Note("hint", text, f"Hint {number + 1} of {len(found.hints)}"))
 
 
@@ -78,9 +79,8 @@ def hint(id: str) -> None:
 def solution(id: str, seed: int | None = None) -> None:
     """Shows the answer and the way to it."""
     found = lessons.exercise(id)
-    show(
-        Note("solution", judging.solved(found, judging.given(found, seed)), f"Solution {found.id}")
-    )
+    text = judging.solved(found, judging.given(found, seed))
+    show(Note("solution", text, f"Solution {found.id}"))
 
 
 class Task:
@@ -128,7 +128,7 @@ def predict(id: str, guess: object = ...) -> None:
     if value is ...:
         show(Note("open", "Put your guess in place of the dots.", f"{found.id} no guess yet"))
         return
-    trouble = log.record(log.Attempt(found.id, "predicted", value=value))
+    trouble = log.record(log.Attempt(found.id, log.PREDICTED, value=value))
     unit = f" {found.unit}" if found.unit else ""
     show(Note("predicted", f"You predict {found.kind.show(value)}{unit}. {trouble or ''}".strip()))
 

@@ -97,11 +97,15 @@ class Exercise:
     """What a right answer shows; said with the praise."""
 
     @property
+    def dots(self) -> str:
+        """Its difficulty: ●●○○."""
+        return "●" * self.difficulty + "○" * (4 - self.difficulty)
+
+    @property
     def effort(self) -> str:
         """`6 minutes · ●●○○ · in MACs`: with its difficulty and the unit of its answer."""
-        dots = "●" * self.difficulty + "○" * (4 - self.difficulty)
         unit = f" · in {self.unit}" if self.unit else ""
-        return f"{self.minutes} minutes · {dots}{unit}"
+        return f"{self.minutes} minutes · {self.dots}{unit}"
 
 
 @dataclass(frozen=True)

@@ -517,6 +517,18 @@ def test_hints_come_one_by_one_and_begin_again(capsys):
     assert "227" not in "".join(lines)
 
 
+def test_a_hint_has_the_dealt_numbers(capsys):
+    outputs = exercises.exercise("1.1", seed=7).given.outputs
+    exercises.hint("1.1", seed=7)
+    exercises.hint("1.1", seed="seven")
+    first, second = capsys.readouterr().out.splitlines()
+    assert f" {outputs} " in first
+    assert first.startswith("? Hint 1")
+    assert second.startswith("✗ ")  # and costs no hint
+    exercises.hint("1.1")
+    assert capsys.readouterr().out.startswith("? Hint 2")
+
+
 def test_a_solution_is_the_answer_and_the_way(capsys):
     exercises.solution("1.1")
     exercises.solution("1.1", seed=7)
