@@ -24,7 +24,7 @@ missing = [name for name in needed if not find_spec(name)]
 if missing:
     print(
         f"{', '.join(missing)} not found: for the training parts run "
-        "pip install 'mobilenet-lab[train]' and restart; the exercises work without."
+        "pip install 'mobilenet-lab[course]' and restart; the exercises work without."
     )
 else:
     import torch

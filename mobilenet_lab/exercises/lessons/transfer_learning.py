@@ -508,7 +508,7 @@ LESSON = Lesson(
     prerequisites=(
         "lessons 1 and 5",
         "what a gradient step does",
-        "PyTorch and the rest of the extra `train`: pip install 'mobilenet-lab[train]'",
+        "PyTorch installed (the extra `course` has it)",
     ),
     outcomes=(
         "compute how many parameters a fine-tuning trains, and what one of its steps costs",
