@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import mobilenet_lab as lab
-from mobilenet_lab.cli import Kind, app
+from mobilenet_lab.cli import app
+from mobilenet_lab.cli.options import Kind
 from mobilenet_lab.drawings import KINDS, kinds
 from mobilenet_lab.errors import LabError, UnknownNameError
 
