@@ -1,7 +1,6 @@
 """The course on the command line: notebooks copied, exercises worked, progress read."""
 
 import json
-import os
 import time
 import tomllib
 from contextlib import suppress
@@ -183,13 +182,12 @@ def test_a_folder_where_a_notebook_should_be(tmp_path):
     assert (tmp_path / FIRST).is_dir()
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_folder_that_nobody_may_write(tmp_path):
-    tmp_path.chmod(0o500)
-    try:
-        result = run("notebooks", tmp_path / "c")
-    finally:
-        tmp_path.chmod(0o700)
+def test_a_folder_that_nobody_may_write(tmp_path, monkeypatch):
+    def forbidden(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", forbidden)
+    result = run("notebooks", tmp_path / "c")
     assert result.exit_code == 2
     assert "Permission denied" in result.stderr
 
@@ -228,17 +226,6 @@ def test_a_full_disk_and_force_leave_the_student_s_own(tmp_path, monkeypatch):
     assert (tmp_path / FIRST).read_text() == "mine"
 
 
-def test_solutions_have_names_of_their_own(tmp_path):
-    pytest.importorskip("jupytext")
-    run("notebooks", tmp_path, "--only", "1")
-    (tmp_path / FIRST).write_text("mine")
-    result = run("notebooks", tmp_path, "--only", "1", "--solutions", "--force")
-    assert result.exit_code == 0, result.stderr
-    solved = tmp_path / f"{Path(FIRST).stem}_solution.ipynb"
-    assert "**Solution.**" in solved.read_text("utf-8")
-    assert (tmp_path / FIRST).read_text() == "mine"
-
-
 def test_what_is_missing_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jupytext", None)
     result = run("notebooks", tmp_path / "c", "--only", "1", "--solutions")
@@ -257,8 +244,6 @@ def test_a_folder_with_blanks_is_quoted(tmp_path):
 
 
 def test_wheels_and_source_distributions_carry_the_notebooks():
-    if not (ROOT / "pyproject.toml").exists():
-        pytest.skip("not in a checkout")
     targets = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"][
         "targets"
     ]
