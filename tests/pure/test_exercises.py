@@ -664,20 +664,6 @@ def test_pages_are_built_without_sliders(monkeypatch, capsys):
     assert capsys.readouterr().out == "3\n"
 
 
-def test_names_have_a_menu_and_numbers_a_slider(monkeypatch):
-    ipywidgets = pytest.importorskip("ipywidgets")
-    made = []
-    monkeypatch.setattr(exploring, "shell", lambda: SimpleNamespace(kernel=1))
-    monkeypatch.delenv("MOBILENET_LAB_STATIC", raising=False)
-    monkeypatch.setattr(ipywidgets, "interact", lambda show, **sliders: made.append(sliders))
-    exercises.explore(print, kernel=(3, 5), network=("vgg16", "alexnet"))
-    (sliders,) = made
-    assert isinstance(sliders["network"], ipywidgets.Dropdown)
-    assert isinstance(sliders["kernel"], ipywidgets.SelectionSlider)
-    assert sliders["kernel"].continuous_update is False
-    assert sliders["kernel"].value == 3
-
-
 def test_every_lesson_is_in_its_place():
     for number in lessons.LESSONS:
         found = lessons.lesson(number)

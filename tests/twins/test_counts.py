@@ -117,8 +117,8 @@ def test_the_honest_counters_agree_on_the_sum(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("batch", [1, 3])
-def test_counts_of_a_batch_are_so_many_images(name: str, batch: int) -> None:
+def test_counts_of_a_batch_are_so_many_images(name: str) -> None:
+    batch = 3  # every other test has one image
     settings = fitting(name, {"resolution": (64, 96)})
     trace, module = registry.trace(name, **settings), blank(name, **settings)
     image = torch.zeros(batch, *trace.input_shape)
