@@ -92,6 +92,25 @@ lab.draw.convolution(c_in=6, c_out=6, kernel=3, groups=[2, 3])
 Follow the lines: from which inputs can one get to the first output, in each of the five? And through
 depthwise and pointwise together?
 
+Move the sliders: what do groups save, and what do they cut?
+"""
+
+
+# %%
+from mobilenet_lab.formulas import conv2d_macs, conv2d_params
+
+
+def grouped(groups, kernel):
+    weights = conv2d_params(kernel, 24, 48, groups)
+    macs = conv2d_macs(kernel, 24, 48, 14, 14, groups)
+    print(f"24 channels to 48 on 14×14: each output sees {24 // groups} of the 24 inputs")
+    print(f"{weights:11,} weights\n{macs:11,} MACs")
+
+
+explore(grouped, groups=(1, 2, 3, 4, 6, 8, 12, 24), kernel=(3, 5, 7))
+
+# %% [markdown]
+"""
 ## Exercises
 
 The first three are one story. Write symbols as SymPy does, such as `5*c**2 + d`, or as text,
