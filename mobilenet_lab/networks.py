@@ -217,19 +217,21 @@ def attribute_of(where: str, attribute: str) -> Any:
 
 
 def _file(where: str) -> Any:
-    from importlib.util import module_from_spec, spec_from_file_location
+    from importlib.machinery import SourceFileLoader
+    from importlib.util import module_from_spec, spec_from_loader
 
     path = Path(where)
     if not path.is_file():
         raise LabError(f"{where} is no file")
     name = f"_network_{path.stem}"
-    spec = spec_from_file_location(name, path)
+    loader = SourceFileLoader(name, where)
+    spec = spec_from_loader(name, loader)
     assert spec is not None
-    assert spec.loader is not None
     module = module_from_spec(spec)
     with _importable(path.parent):
         sys.modules[name] = module  # what dataclasses and pickles look for
-        spec.loader.exec_module(module)
+        # not by exec_module, whose cache takes a file for the one of a moment ago
+        exec(loader.source_to_code(loader.get_data(where), where), vars(module))
     return module
 
 

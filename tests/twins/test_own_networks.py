@@ -144,7 +144,8 @@ def test_importing_leaves_the_path_as_it_was(nets: Path) -> None:
     assert {name for name in set(sys.modules) - known if "nets" in name} <= {"_network_nets"}
 
 
-def test_a_file_is_run_anew_each_time(nets: Path) -> None:
+def test_a_file_is_run_anew_each_time(nets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # a cache would take it for the old one
     assert counted("nets.py:ready") == (16, 12 * 64)
     (nets / "nets.py").write_text(NETS.replace("Conv2d(3, 4, 1)\ntw", "Conv2d(3, 8, 1)\ntw"))
     assert counted("nets.py:ready") == (32, 24 * 64)
