@@ -6,7 +6,6 @@ executed after everything that it reads was last changed, here or by tests/cours
 """
 
 import os
-import re
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -14,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
-from nbclient import NotebookClient
 
 from mobilenet_lab.course.building import build
+from mobilenet_lab.course.running import run
 from mobilenet_lab.course.sources import notebooks, sources
 from mobilenet_lab.exercises.lessons import LESSONS
 
@@ -24,8 +23,6 @@ DOCS = Path(__file__).resolve().parent
 PAGES = DOCS / "course"
 EXECUTED = Path(os.environ.get("MOBILENET_LAB_EXECUTED") or DOCS / "_build" / "executed")
 """Where executed notebooks are kept; tests/course leaves its own there, too."""
-SECONDS = 180
-"""The longest that one cell may take."""
 NOTE = """:::{{note}}
 This is the notebook **with its solutions**, as executed for this page. To work on it yourself, take
 the one without: {{download}}`{name} <../../notebooks/{name}>`, or all of them by
@@ -47,18 +44,7 @@ def executed(number: str) -> Any:
         if [cell.source for cell in found.cells] == [cell.source for cell in notebook.cells]:
             return found
     with TemporaryDirectory() as folder:
-        environment = os.environ | {
-            "MOBILENET_LAB_DATA": folder,
-            "MOBILENET_LAB_STATIC": "1",
-            "MOBILENET_LAB_STRICT": "1",
-        }
-        client = NotebookClient(
-            notebook,
-            timeout=SECONDS,
-            kernel_name="python3",
-            resources={"metadata": {"path": folder}},
-        )
-        client.execute(env=environment)
+        run(notebook, Path(folder), strict=True)
     kept.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, kept)
     return notebook
@@ -78,14 +64,7 @@ def page(number: str) -> str:
     notebook.cells.insert(1, nbformat.v4.new_markdown_cell(note, id="where"))
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not _only_a_name(output)]
     return f"{nbformat.writes(notebook, version=nbformat.NO_CONVERT)}\n"
-
-
-def _only_a_name(output: Any) -> bool:
-    """Whether it is the `<Axes: >` that stands above a figure."""
-    return re.fullmatch(r"<Axes.*>", output.get("data", {}).get("text/plain", "")) is not None
 
 
 def write_all(numbers: Iterable[str] = LESSONS) -> None:

@@ -99,6 +99,8 @@ def _exercise(exercise: Exercise) -> str:
         f"**Answer.** {_answer(exercise)}{judging.solved(exercise, numbers)}",
         _mistakes(exercise, numbers),
     ]
+    if exercise.config:
+        parts.insert(3, f"It reads {', '.join(f'`{name}`' for name in exercise.config)}.")
     if exercise.source:
         parts.insert(3, f"Source: {exercise.source}.")
     return "\n\n".join(parts)

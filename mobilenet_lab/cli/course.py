@@ -6,11 +6,7 @@ from typing import Annotated
 import typer
 
 from mobilenet_lab.cli.base import app
-from mobilenet_lab.cli.options import (
-    Force,
-    FormatOption,
-    Output,
-)
+from mobilenet_lab.cli.options import Force, FormatOption, Output
 from mobilenet_lab.output import answer, printing
 
 

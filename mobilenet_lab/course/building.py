@@ -14,10 +14,10 @@ the lesson declares.
 
 import hashlib
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from mobilenet_lab.course.sources import notebooks, sources
 from mobilenet_lab.errors import LabError, MissingPackageError
 from mobilenet_lab.exercises import judging, lessons
 from mobilenet_lab.exercises.records import Lesson
@@ -132,18 +132,11 @@ def _id(text: str, taken: set[str]) -> str:
     return found
 
 
-def write_all(write: Callable[[Path, str], None]) -> None:
-    """Builds every student notebook and hands it to `write` with its place."""
-    from mobilenet_lab.course.sources import notebooks, sources
-
-    places = notebooks()
-    for number, source in sources().items():
-        write(places[number], build(source, "student"))
-
-
 def main() -> None:
     """Rebuilds the committed notebooks: `python -m mobilenet_lab.course.building`."""
-    write_all(lambda place, text: print(place.name, place.write_text(text, "utf-8")))
+    places = notebooks()
+    for number, source in sources().items():
+        places[number].write_text(build(source, "student"), "utf-8")
 
 
 if __name__ == "__main__":

@@ -84,8 +84,8 @@ class Exercise:
     minutes: int
     difficulty: int
     """1 (one formula) to 4 (design, or explain a discrepancy)."""
-    config: str = ""
-    """The network or table that it reads."""
+    config: tuple[str, ...] = ()
+    """The registered networks whose tables it reads."""
     source: str = ""
     """Of every number that it quotes: paper and table."""
     given: Mapping[str, Any] = field(default_factory=dict)

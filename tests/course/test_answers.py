@@ -7,6 +7,7 @@ from math import comb
 from typing import Any
 
 import pytest
+import sympy
 
 from mobilenet_lab.exercises import judging, lessons
 
@@ -61,7 +62,6 @@ def test_lesson_1():
 
 
 def test_lesson_2():
-    sympy = pytest.importorskip("sympy")
     same = lessons.exercise("2.1").kind.same
     read = lessons.exercise("2.1").kind.read
     assert same(answer("2.1"), read(("k**2*c*d*n**2", "k**2*c*n**2 + c*d*n**2")))
@@ -182,7 +182,6 @@ def test_lesson_4():
     assert answer("4.1") == [2, 1, 3, 0]
     assert mistaken("4.1") == [[2, 2, 4, 0], [2, 2, 0, 4], [1, 1, 2, 2], [4, 3, 3, 4]]
     # lists of patterns: 2 of 2, 3 of 4, 4 of 8, 6 of 32
-    pytest.importorskip("sympy")
     share = answer("4.2")
     (n,) = share.free_symbols
     assert [float(share.subs(n, units)) for units in (1, 2, 3, 5)] == [1, 0.75, 0.5, 0.1875]
@@ -207,7 +206,6 @@ def test_lesson_5():
         *((19, 10), (7, 10), (20, 10), (10, 17), (17, 17), (17, 13)),
     ]
     # by hand: 2 channels, 3 times as wide, 3x3, to 2: 12 + 54 + 12
-    pytest.importorskip("sympy")
     cost = answer("5.2")
     values = {"t": 3, "c": 2, "k": 3, "d": 2}
     assert cost.subs({symbol: values[symbol.name] for symbol in cost.free_symbols}) == 78

@@ -139,6 +139,7 @@ def test_a_broken_spine_is_seen(change: Callable[[list[Any]], None]) -> None:
         {"outcomes": ("understand convolutions", *LESSON.outcomes[1:])},
         {"exercises": LESSON.exercises[:2]},
         {"exercises": LESSON.exercises * 2},
+        {"exercises": tuple(replace(e, config=("vgg61",)) for e in LESSON.exercises)},
         {"exercises": tuple(replace(e, outcome=1) for e in LESSON.exercises)},
         {"exercises": tuple(replace(e, difficulty=4) for e in LESSON.exercises)},
         {"exercises": tuple(replace(e, difficulty=1) for e in LESSON.exercises)},
@@ -241,6 +242,8 @@ RIGHT = LESSON.exercises[0].answer
             )
         },
         {"accepts": lambda g, value: False},
+        {"question": ""},
+        {"hints": ("",)},
         {"accepts": lambda g, value: True},
     ],
 )

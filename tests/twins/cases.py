@@ -57,10 +57,7 @@ def build(name: str, **settings: Any) -> nn.Module:
     """The module of network `name` in eval mode; a detector or segmenter gives its raw maps."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        module = registry.build(name, **settings).eval()
-    if registry.task(name) != "classification":
-        module.raw = True
-    return module
+        return _raw(name, registry.build(name, **settings).eval())
 
 
 def blank(name: str, **settings: Any) -> nn.Module:
@@ -70,6 +67,10 @@ def blank(name: str, **settings: Any) -> nn.Module:
     module.to_empty(device="cpu")
     for tensor in (*module.parameters(), *module.buffers()):
         tensor.data.zero_()
+    return _raw(name, module)
+
+
+def _raw(name: str, module: nn.Module) -> nn.Module:
     if registry.task(name) != "classification":
         module.raw = True
     return module

@@ -109,7 +109,7 @@ OUTPUT_SIZE = Exercise(
     outcome=1,
     minutes=4,
     difficulty=1,
-    config="alexnet",
+    config=("alexnet",),
     source="Krizhevsky et al. 2012, section 3.5 and Figure 2",
     remark=(
         f"AlexNet's paper prints {PRINTED_INPUT}, into which only "
@@ -195,7 +195,7 @@ ONE_CONVOLUTION = Exercise(
     outcome=1,
     minutes=5,
     difficulty=1,
-    config="vgg16",
+    config=("vgg16",),
 )
 
 WHERE = Exercise(
@@ -249,7 +249,7 @@ WHERE = Exercise(
     outcome=2,
     minutes=6,
     difficulty=2,
-    config="alexnet",
+    config=("alexnet",),
     source="Krizhevsky et al. 2012, section 3.5",
     remark="Parameters sit where maps are small; work is done where they are large.",
 )
@@ -426,7 +426,7 @@ MEMORY = Exercise(
     outcome=3,
     minutes=7,
     difficulty=4,
-    config="vgg16",
+    config=("vgg16",),
     remark="The first layers, which have hardly any parameters, decide how large an image fits.",
 )
 

@@ -153,7 +153,7 @@ BOXES = Exercise(
     outcome=1,
     minutes=5,
     difficulty=1,
-    config="ssdlite300_mobilenet_v2, ssdlite320_mobilenet_v3_large, yolov5n",
+    config=("ssdlite300_mobilenet_v2", "ssdlite320_mobilenet_v3_large", "yolov5n"),
     remark="Nearly all of these boxes show nothing; the network has to say so for each.",
 )
 
@@ -388,7 +388,7 @@ HEADS = Exercise(
     outcome=2,
     minutes=6,
     difficulty=2,
-    config="ssdlite320_mobilenet_v3_large",
+    config=("ssdlite320_mobilenet_v3_large",),
     source="Sandler et al. 2018, section 6.2 (SSDLite); torchvision ssdlite.py",
     remark=lambda g: (
         f"{head_macs(g.number, g.classes)['ssd'] / head_macs(g.number, g.classes)['ssdlite']:.2f} "
@@ -475,7 +475,7 @@ ONE_INDEX = Exercise(
     outcome=2,
     minutes=6,
     difficulty=3,
-    config="yolov5n_mobilenet_v3_large, yolov5n_mobilenet_v3_stock",
+    config=("yolov5n_mobilenet_v3_large", "yolov5n_mobilenet_v3_stock"),
     source="ultralytics/yolov5, models/yolov5n.yaml (stock: the map behind the 1×1)",
     remark=(
         "Both builds run and both train. An exact count shows which row a build reads, and that "
@@ -572,7 +572,7 @@ DESIGN = Exercise(
     outcome=3,
     minutes=6,
     difficulty=4,
-    config="ssdlite320_mobilenet_v3_large",
+    config=("ssdlite320_mobilenet_v3_large",),
     remark="Twice the side means about four times of both; small objects are paid for in squares.",
 )
 

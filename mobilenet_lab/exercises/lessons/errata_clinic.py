@@ -143,7 +143,7 @@ FOUR_SIZES = Exercise(
     outcome=3,
     minutes=4,
     difficulty=1,
-    config="mobilenet_v1",
+    config=("mobilenet_v1",),
     source="tf.keras, documentation of applications.MobileNet; Howard et al. 2017, Table 7",
     remark=(
         "The paper's Table 7 has those of width 1, rounded or cut; the documentation has its first "
@@ -363,7 +363,7 @@ THREE_QUARTERS = Exercise(
     outcome=3,
     minutes=5,
     difficulty=2,
-    config="mobilenet_v2",
+    config=("mobilenet_v2",),
     source=f"{ZOO_SOURCE}; Sandler et al. 2018, Table 4",
     remark=(
         "Both were wrong. What the row compares is sound all the same: its point is a network cut "
@@ -453,7 +453,7 @@ LEFT_OUT = Exercise(
     outcome=2,
     minutes=5,
     difficulty=2,
-    config="mobilenet_v1, width 0.75",
+    config=("mobilenet_v1", "width"),
     source="TF-slim, mobilenet_v1.md",
     remark=(
         "The other widths of that table count it, and the paper's Table 6 does at 0.75, too. So a "
@@ -547,7 +547,7 @@ TWO_ERRORS = Exercise(
     outcome=2,
     minutes=6,
     difficulty=3,
-    config="mobilenet_v2, exported",
+    config=("mobilenet_v2",),
     source=(
         "arXiv 1801.04381, versions 1 and 2, Table 2; "
         "shicai/MobileNet-Caffe, issues 67 and 69 (the measured number)"
@@ -641,7 +641,7 @@ HIDDEN = Exercise(
     outcome=3,
     minutes=4,
     difficulty=2,
-    config="mobilenet_v3_small",
+    config=("mobilenet_v3_small",),
     source="Howard et al., arXiv 1905.02244, version 1 and version 5, Table 3",
     remark=lambda g: (
         f"So 1280 features make {params('mobilenet_v3_small', hidden=1280) / M:.2f} M parameters, "
@@ -744,7 +744,7 @@ SAVINGS = Exercise(
     outcome=2,
     minutes=5,
     difficulty=3,
-    config="googlenet, googlenet_torchvision",
+    config=("googlenet", "googlenet_torchvision"),
     source="Szegedy et al. 2014, section 1 and Table 1; torchvision, GoogLeNet_Weights",
     remark=(
         "Two different savings that happen to be of one size. Table 1 itself tells of the second: "
@@ -850,7 +850,7 @@ TOOLS = Exercise(
     outcome=2,
     minutes=6,
     difficulty=4,
-    config="mobilenet_v2",
+    config=("mobilenet_v2",),
     source="fvcore 0.1.5.post20221221 and thop 0.1.1, in eval mode (docs/conventions.md)",
     remark=lambda g: (
         "Neither tool is wrong; they count different things under one name. And 314 M has two "

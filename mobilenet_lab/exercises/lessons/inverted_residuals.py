@@ -109,7 +109,7 @@ COUNT = Exercise(
     outcome=1,
     minutes=4,
     difficulty=1,
-    config="mobilenet_v2",
+    config=("mobilenet_v2",),
     source="Sandler et al. 2018, section 4 (text) and Table 2",
     remark=(
         "With the first and the last convolution it would be {said}; neither is a bottleneck. "
@@ -194,7 +194,6 @@ FORMULA = Exercise(
     outcome=2,
     minutes=5,
     difficulty=2,
-    config="An inverted residual",
     source="Sandler et al. 2018, section 3.3 and Table 1, for h·w positions",
     remark=(
         "The depthwise convolution's share is k² / (c + k² + d). In the tiny block above that is "
@@ -312,7 +311,6 @@ MACS = Exercise(
     outcome=2,
     minutes=8,
     difficulty=3,
-    config="An inverted residual",
     remark="The checker recorded each block layer by layer, and your function agrees.",
 )
 
@@ -444,7 +442,7 @@ SURPLUS = Exercise(
     outcome=3,
     minutes=5,
     difficulty=3,
-    config="mobilenet_v2",
+    config=("mobilenet_v2",),
     source=(
         "GluonCV had this convolution, 313.62 million MACs in all, until pull request 773 of "
         "dmlc/gluon-cv (2019) took it out"
@@ -657,7 +655,7 @@ DESIGN = Exercise(
     outcome=3,
     minutes=8,
     difficulty=4,
-    config="A block like stage4.0 of mobilenet_v2",
+    config=("mobilenet_v2",),
     source="The splitting: Sandler et al. 2018, section 5.1",
     remark=lambda g: (
         f"In one part it would be {bytes_held(g, largest_t(g), 1) // KIB} KiB. The MACs are the "

@@ -91,7 +91,6 @@ ACTIVE = Exercise(
     outcome=1,
     minutes=4,
     difficulty=1,
-    config="Four directions in the plane",
     remark=lambda g: (
         "A point with fewer than two is lost. Here that happens to "
         f"{sum(sum(on(d, p) for d in g.directions) < PLANE for p in g.points)} of "
@@ -162,7 +161,6 @@ LOST = Exercise(
     outcome=2,
     minutes=6,
     difficulty=2,
-    config="n random directions in the plane",
     remark="The lab listed all patterns for n up to 7; your formula counts the same.",
 )
 
@@ -275,7 +273,6 @@ SIMULATE = Exercise(
     outcome=2,
     minutes=6,
     difficulty=2,
-    config="Random directions in the plane",
     remark=lambda g: (
         f"The exact share is {lost_share(g.n)} = {float(lost_share(g.n)):.5f}; one standard error "
         f"is {standard_error(float(lost_share(g.n)), g.trials):.2g}."
@@ -358,7 +355,6 @@ WIDTH = Exercise(
     outcome=3,
     minutes=7,
     difficulty=3,
-    config="{d} channels that are expanded",
     remark=lambda g: (
         f"That is {smallest_width(g) / g.d:.1f} times the {g.d} channels. MobileNetV2 expands six "
         "times."
@@ -469,7 +465,6 @@ DEAD = Exercise(
     outcome=3,
     minutes=7,
     difficulty=3,
-    config="A depthwise convolution after ReLU6",
     remark="The checker tried every corner of the range of inputs, and your rule agrees.",
 )
 

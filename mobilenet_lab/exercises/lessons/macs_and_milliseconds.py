@@ -325,7 +325,7 @@ RANK = Exercise(
     outcome=2,
     minutes=6,
     difficulty=2,
-    config="mobilenet_v2",
+    config=("mobilenet_v2",),
     source=DEVICES[BOARD].source,
     remark="The layer without a single MAC is not the fastest but the second slowest.",
 )
@@ -417,7 +417,7 @@ BATCH = Exercise(
     outcome=2,
     minutes=7,
     difficulty=3,
-    config="mobilenet_v2",
+    config=("mobilenet_v2",),
     source="peaks and bandwidths: the makers' datasheets, named in mobilenet_lab/devices.py",
     remark="A batch shares the weights. A depthwise 3×3 layer has hardly any to share: no batch "
     "lifts it above 2.25 FLOPs per byte.",
@@ -545,7 +545,7 @@ EXPLAIN = Exercise(
     outcome=3,
     minutes=6,
     difficulty=4,
-    config="mobilenet_v2",
+    config=("mobilenet_v2",),
     source="closed forms of fvcore 0.1.5 and thop 0.1.1, held to the tools by the lab's tests",
     remark="Neither is wrong. Whoever prints a number has to say what it counts.",
 )

@@ -158,7 +158,7 @@ FIELDS = Exercise(
     outcome=1,
     minutes=5,
     difficulty=2,
-    config="mixnet_s",
+    config=("mixnet_s",),
     remark="So the next layer can choose between fine and coarse, channel by channel.",
 )
 
@@ -374,7 +374,7 @@ MIX_MACS = Exercise(
     outcome=1,
     minutes=8,
     difficulty=3,
-    config="mixnet_s",
+    config=("mixnet_s",),
     remark="The checker handed the channels out one by one, and your formula agrees.",
 )
 
@@ -505,7 +505,7 @@ DESIGN = Exercise(
     outcome=2,
     minutes=6,
     difficulty=4,
-    config="mixnet_s",
+    config=("mixnet_s",),
     remark=lambda g: (
         "The largest kernel decides what is seen, and the mix what it costs. MixNet-S has 3, 5, 7 "
         f"and 9 in such a place: {mixed_macs(g, [3, 5, 7, 9]):,} MACs here."
@@ -606,7 +606,7 @@ BUILDER = Exercise(
     outcome=3,
     minutes=5,
     difficulty=3,
-    config="mixnet_m, mixnet_l",
+    config=("mixnet_m", "mixnet_l"),
     source="romulus0914/MixNet-PyTorch: mixnet.py scales a list of its class in place",
     remark=(
         "A test that builds one network never sees this. Build two in one process, in both orders."

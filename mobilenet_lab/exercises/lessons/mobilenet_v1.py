@@ -113,7 +113,7 @@ SHARES = Exercise(
     outcome=1,
     minutes=5,
     difficulty=2,
-    config="mobilenet_v1",
+    config=("mobilenet_v1",),
     source=f"{PAPER}, Table 2",
     remark=(
         "It looks as if two digits had changed places. Adding up a printed column takes a minute, "
@@ -205,7 +205,7 @@ CLAIMS = Exercise(
     outcome=1,
     minutes=5,
     difficulty=2,
-    config="mobilenet_v1, mobilenet_v1_full_conv, vgg16",
+    config=("mobilenet_v1", "mobilenet_v1_full_conv", "vgg16"),
     source=f"{PAPER}, Tables 4 and 8",
     remark=lambda g: (
         f"About {ratios(g)['vgg_params']:.0f} and {ratios(g)['vgg_macs']:.0f} times: one and a "
@@ -341,7 +341,7 @@ V1_MACS = Exercise(
     outcome=2,
     minutes=9,
     difficulty=3,
-    config="mobilenet_v1",
+    config=("mobilenet_v1",),
     source=f"{PAPER}, Table 1",
     remark="Your loop agrees with the lab's trace of the whole network at every size tried.",
 )
@@ -436,7 +436,7 @@ ALPHA_RHO = Exercise(
     outcome=2,
     minutes=6,
     difficulty=3,
-    config="mobilenet_v1",
+    config=("mobilenet_v1",),
     source=f"{PAPER}, sections 3.3 and 3.4",
     remark=(
         "ρ²·(α·(stem + depthwise) + α²·pointwise) + α·classifier is exact, as long as sides and "
@@ -536,7 +536,7 @@ BUDGET = Exercise(
     outcome=3,
     minutes=5,
     difficulty=4,
-    config="mobilenet_v1",
+    config=("mobilenet_v1",),
     source=V1_SLIM,
     remark=lambda g: (
         "More MACs are not always more accurate: "

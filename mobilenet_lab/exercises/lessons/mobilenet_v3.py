@@ -117,7 +117,7 @@ LAST_STAGE = Exercise(
     outcome=1,
     minutes=6,
     difficulty=2,
-    config="mobilenet_v2, mobilenet_v3_large",
+    config=("mobilenet_v2", "mobilenet_v3_large"),
     source=f"{PAPER}, section 5.1",
     remark=(
         "For its own last stage, with the numbers of the notebook, the paper's text prints "
@@ -303,7 +303,7 @@ MAKE_DIVISIBLE = Exercise(
     outcome=2,
     minutes=7,
     difficulty=3,
-    config="mobilenet_v3_large",
+    config=("mobilenet_v3_large",),
     remark="Every width of MobileNetV2 and V3 goes through this rule, and so do V3's gates.",
 )
 
@@ -460,7 +460,6 @@ NETADAPT = Exercise(
     outcome=3,
     minutes=6,
     difficulty=3,
-    config="adaptation/selection.py",
     source=f"{PAPER}, section 4.2, for the rule; the numbers of the table are made up",
     remark="`lab.netadapt` repeats this step until a budget is met.",
 )
@@ -591,7 +590,7 @@ TWO_PORTS = Exercise(
     outcome=3,
     minutes=7,
     difficulty=4,
-    config="mobilenet_v3_large",
+    config=("mobilenet_v3_large",),
     remark=(
         "Neither port can use published weights: A refuses to load them, and B loads them and "
         "computes something else. Equal counts are necessary, and not enough."

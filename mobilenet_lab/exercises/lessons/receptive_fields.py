@@ -152,7 +152,7 @@ ALONG = Exercise(
     outcome=1,
     minutes=5,
     difficulty=1,
-    config="mobilenet_v1",
+    config=("mobilenet_v1",),
     source="Howard et al. 2017, Table 1 (its last depthwise stride, printed 2, has to be 1)",
     remark="Most of the field comes from the last few layers, whose taps stand furthest apart.",
 )
@@ -352,7 +352,7 @@ RESNET = Exercise(
     outcome=2,
     minutes=7,
     difficulty=3,
-    config="resnet50, resnet50_v1",
+    config=("resnet50", "resnet50_v1"),
     source=(
         "He et al. 2015, Table 1, and the networks released with it; torchvision resnet.py; "
         "TF-slim resnet_v1.py"

@@ -110,7 +110,7 @@ SIDES = Exercise(
     outcome=1,
     minutes=4,
     difficulty=1,
-    config=NETWORK,
+    config=(NETWORK,),
     remark="The factor of 4 is exact only where the side is a multiple of 32.",
 )
 
@@ -348,7 +348,7 @@ FINER = Exercise(
     outcome=2,
     minutes=7,
     difficulty=3,
-    config=NETWORK,
+    config=(NETWORK,),
     source="Howard et al. 2019, Table 1 and Figure 10; torchvision lraspp.py",
     remark=lambda g: (
         f"That is {finer(g.side)['macs'] / analysed(32, g.side).total.macs:.0%} on top of the "
@@ -460,7 +460,7 @@ FIELDS = Exercise(
     outcome=3,
     minutes=5,
     difficulty=3,
-    config=NETWORK,
+    config=(NETWORK,),
     source="TF-slim mobilenet.py (rate); torchvision mobilenetv3.py (dilated)",
     remark=(
         "No count can tell the two apart. Weights trained for one run in the other, and give "
@@ -555,7 +555,7 @@ DESIGN = Exercise(
     outcome=2,
     minutes=6,
     difficulty=4,
-    config=NETWORK,
+    config=(NETWORK,),
     remark=lambda g: (
         f"For the same MACs: an image of {both_sides(g)['at_16']} with a coarse map of "
         f"{coarse(both_sides(g)['at_16'], 16)}, or an image of {both_sides(g)['at_32']} with one "

@@ -102,7 +102,7 @@ PARAMETERS = Exercise(
     outcome=1,
     minutes=5,
     difficulty=1,
-    config="mobilenet_v2",
+    config=("mobilenet_v2",),
     remark="The features have two million parameters; the new head has a few thousand to learn "
     "from your images.",
 )
@@ -198,7 +198,7 @@ STEP = Exercise(
     outcome=1,
     minutes=7,
     difficulty=2,
-    config="mobilenet_v2",
+    config=("mobilenet_v2",),
     remark="Training everything takes about three times a frozen step, and has to keep all "
     "activations for the way back.",
 )
@@ -496,7 +496,7 @@ BUDGET = Exercise(
     outcome=3,
     minutes=7,
     difficulty=4,
-    config="mobilenet_v2",
+    config=("mobilenet_v2",),
     remark="Frozen features are a function of the image: they need not be computed twice.",
 )
 
