@@ -453,7 +453,7 @@ LEFT_OUT = Exercise(
     outcome=2,
     minutes=5,
     difficulty=2,
-    config=("mobilenet_v1", "width"),
+    config=("mobilenet_v1",),
     source="TF-slim, mobilenet_v1.md",
     remark=(
         "The other widths of that table count it, and the paper's Table 6 does at 0.75, too. So a "
